@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Makes Lhotse manifests and the data dirs an4, an4_train and an4_test of CMU AN4.
+#
+# Usage: local/prepare_an4.sh [options] <data-root>
+#  e.g.: local/prepare_an4.sh --corpus-dir /corpora/an4 data
+set -euo pipefail
+
+# Begin configuration section.
+corpus_dir=   # the corpus's folder; if empty, $AN4_DIR of the environment or of conf/corpora.sh
+# End configuration section.
+
+. "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
+. "$SV_ROOT/utils/parse_options.sh"
+expect_arguments 1 1 "$@"
+. "$SV_ROOT/conf/corpora.sh"
+
+exec python -m sv_py.prepare an4 --corpus-dir "${corpus_dir:-$AN4_DIR}" --data-root "$1"

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# From recordings to a table of error rates, in numbered stages. Runs in the current folder, a recipe's, and writes
+# data/ and exp/<tag>/ there. As it stands it trains on and tests with the built-in mini corpus of synthetic voices;
+# egs/*/*/run.sh are other choices of its options. Without --stage it goes on where it stopped.
+#
+# Usage: ./run.sh [options]
+#  e.g.: ./run.sh --config conf/resnet34_mini.yaml --set phases.0.epochs=10 --tag resnet34_10
+#        ./run.sh --train-set /corpora/kaldi/train --test-sets "data/mini_test /corpora/kaldi/eval" --tag mine
+set -euo pipefail
+
+# Begin configuration section.
+stage=                            # <int> first stage to run: 0 corpora, 1 data dirs, 2 features, 3 hold out dev speakers, 4 train, 5 embeddings, 6 score, 9 metrics
+stop_stage=9                      # <int> last stage to run
+config=conf/ecapa_mini.yaml       # the experiment (docs/config.md)
+set=()                            # overrides one key of it, e.g. --set seed=1; may be repeated
+tag=                              # name of the experiment's folder in exp/; if empty, that of the config
+corpora=mini                      # corpora to prepare: each has a local/prepare_<corpus>.sh
+corpus_dir=                       # folder of the one corpus, if not that of conf/corpora.sh
+train_set=data/mini_train         # Kaldi data dir to train on; several are combined
+test_sets=data/mini_test          # Kaldi data dirs with trials or trials_<name>
+model=                            # evaluate this model instead of training one
+nj=                               # <int> parallel jobs; if empty, the number of cores
+gpu=                              # <int> GPUs; if empty, one where there is one
+num_threads=0                     # <int> CPU threads of the training; 0: PyTorch's choice
+allow_pipes=false                 # <bool> run the commands that stand in a wav.scp
+allow_train_speakers=false        # <bool> accept test speakers that are in the training data
+restart=false                     # <bool> discard what the experiment has trained
+# End configuration section.
+
+. "$(dirname "${BASH_SOURCE[0]}")/path.sh"
+. "$SV_ROOT/utils/parse_options.sh"
+expect_arguments 0 0 "$@"
+. "$SV_ROOT/cmd.sh"
+. "$SV_ROOT/utils/jobs.sh"
+. "$SV_ROOT/utils/stage.sh"
+. "$SV_ROOT/utils/recipe.sh"
+
+tag=${tag:-$(basename "$config" .yaml)}
+exp=exp/$tag
+nj=${nj:-$(nproc)}
+gpu=${gpu:-$(count_gpus)}
+read -ra train_dirs <<< "$train_set"
+read -ra test_dirs <<< "$test_sets"
+check_names "${train_dirs[@]}" "${test_dirs[@]}"
+train=$(combined_dir "${train_dirs[@]}")
+read -ra tests <<< "$(local_dirs "${test_dirs[@]}")"
+
+resolve_config "$config" "$exp" ${set[@]+"${set[@]}"}
+lock_dir "$exp"
+python -m sv_py.provenance --out-dir "$exp/launches" --input "$exp/config.yaml" -- "$0" "$@"
+read -r min_frames min_utts dev_speakers dev_trials dev_seed backend bootstrap <<< "$(python -m sv_py.config \
+  "$exp/config.yaml" --get hold_out.{min_frames,min_utts,dev_speakers,dev_trials,seed} scoring.{backend.name,bootstrap})"
+sections=$exp/.done/sections
+jobs=(--nj "$nj" --cmd "$train_cmd")
+
+# Stage 0: where the corpora are. Stage 1: their Lhotse manifests and data dirs. Data dirs of others are copied.
+for corpus in $corpora; do
+  run_stage 0 "find_$corpus" data -- find_corpus "$corpus" "$corpus_dir"
+  run_stage 1 "prepare_$corpus" data "data/corpora/$corpus" -- prepare_corpus "$corpus"
+done
+for dir in "${train_dirs[@]}" "${test_dirs[@]}"; do
+  if is_outside "$dir"; then
+    own=$(local_dirs "$dir")
+    run_stage 1 "copy_$(basename "$dir")" "$own" "$dir"/{wav.scp,utt2spk} -- utils/copy_data_dir.sh "$dir" "$own"
+  fi
+done
+if [ "${#train_dirs[@]}" -gt 1 ]; then
+  read -ra parts <<< "$(local_dirs "${train_dirs[@]}")"
+  run_stage 1 "combine_$(basename "$train")" "$train" "${parts[@]/%//utt2spk}" -- utils/combine_data.sh "$train" "${parts[@]}"
+fi
+
+for dir in "${test_dirs[@]}"; do
+  name=$(basename "$dir")
+  if [ -e "trials/$name" ]; then
+    run_stage 1 "trials_$name" "data/$name" "trials/$name" -- install_file "trials/$name" "data/$name/trials"
+  fi
+done
+
+# Stage 2: filter banks and voice activity.
+for dir in "$train" "${tests[@]}"; do
+  run_stage 2 "fbank_$(basename "$dir")" "$dir" "$dir"/{wav.scp,utt2spk} "$(conf_file fbank.conf)" -- \
+    steps/make_fbank.sh "${jobs[@]}" --allow-pipes "$allow_pipes" --fbank-config "$(conf_file fbank.conf)" "$dir"
+  run_stage 2 "vad_$(basename "$dir")" "$dir" "$dir"/{wav.scp,utt2spk,utt2num_frames} "$(conf_file vad.conf)" -- \
+    steps/compute_vad.sh "${jobs[@]}" --allow-pipes "$allow_pipes" --vad-config "$(conf_file vad.conf)" "$dir"
+done
+
+# Stage 3: what trains, and the speakers whose error rate is watched meanwhile. Bad trial lists are found before training.
+run_stage 3 filter "$exp/data/all" "$train"/{feats.scp,utt2spk,utt2num_frames} "$sections/hold_out.yaml" -- \
+  steps/filter_data_dir.sh --min-frames "$min_frames" --min-utts "$min_utts" "$train" "$exp/data/all"
+run_stage 3 hold_out "$exp/data/train" "$exp"/data/all/{feats.scp,utt2spk} "$sections/hold_out.yaml" -- \
+  steps/hold_out_dev.sh --speakers "$dev_speakers" --trials "$dev_trials" --seed "$dev_seed" "$exp"/data/{all,train,dev}
+if [ "$stop_stage" -ge 3 ]; then lists=$(trial_lists "${tests[@]}"); else lists=; fi
+# shellcheck disable=SC2086 # a list of files
+run_stage 3 check_trials "$exp" "$train/utt2spk" $lists -- \
+  python -m sv_py.check_trials --allow-train-speakers "$allow_train_speakers" "$train" "${tests[@]}"
+
+# Stage 4: all phases of the training; it goes on from the newest checkpoint.
+if [ -z "$model" ]; then
+  model=$exp/final.pt
+  run_stage 4 train "$exp" "$exp"/data/train/{feats.scp,utt2spk,feats.id} "$exp/data/dev/trials" "$sections/train.yaml" -- \
+    steps/train.sh --cmd "$cuda_cmd" --gpu "$gpu" --num-threads "$num_threads" --restart "$restart" \
+    "$exp/config.yaml" "$exp/data/train" "$exp/data/dev" "$exp"
+fi
+
+# Stage 5: embeddings. Stage 6: scores of each trial list. Stage 9: error rates.
+for dir in "${tests[@]}"; do
+  name=$(basename "$dir")
+  run_stage 5 "extract_$name" "$exp" "$model" "$dir"/{feats.scp,feats.id} -- \
+    steps/extract_embeddings.sh "${jobs[@]}" "$model" "$dir" "$exp/embeddings/$name"
+done
+scores=() names=()
+for trials in $lists; do
+  dir=$(dirname "$trials")
+  name=$(trials_name "$trials")
+  embeddings=$exp/embeddings/$(basename "$dir")
+  run_stage 6 "score_$name" "$exp" "$trials" "$embeddings/xvector.scp" "$sections/scoring.yaml" -- \
+    steps/score.sh --cmd "$train_cmd" --backend "$backend" "$trials" "$embeddings" "$exp/scores/$backend/$name"
+  scores+=("$exp/scores/$backend/$name")
+  names+=(--name "$backend/$name" --utt2spk "$dir/utt2spk")
+done
+run_stage 9 metrics "$exp" "${scores[@]}" "$sections/scoring.yaml" -- \
+  steps/compute_metrics.sh --bootstrap "$bootstrap" "${names[@]}" "${scores[@]}" "$exp/results.json"
+
+report_times "$exp/log/times.tsv"
+if [ -e "$exp/results.json" ]; then utils/compare_exps.sh "$exp"; fi

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Extracts the embedding of every utterance of a data dir, and the mean of each speaker.
+# Makes xvector.JOB.ark, xvector.scp, spk_xvector.scp and num_utts; only arks that are missing or out of date are made.
+#
+# Usage: steps/extract_embeddings.sh [options] <model> <data-dir> <embedding-dir>
+#  e.g.: steps/extract_embeddings.sh --nj 8 exp/ecapa/final.pt data/test exp/ecapa/embeddings/test
+set -euo pipefail
+
+# Begin configuration section.
+nj=4                     # <int> number of parallel jobs
+cmd=utils/cmd_local.sh   # how to run them, docs/queue.md
+gpu=0                    # <int> GPUs of a job; 0: CPU
+# End configuration section.
+
+. "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
+. "$SV_ROOT/utils/parse_options.sh"
+. "$SV_ROOT/utils/jobs.sh"
+expect_arguments 3 3 "$@"
+model=$1
+data=${2%/}
+out=${3%/}
+
+for f in "$model" "$data/feats.scp" "$data/utt2spk"; do
+  [ -f "$f" ] || { echo "$0: no such file: $f" >&2; exit 1; }
+done
+nj=$(limit_jobs "$nj" "$data/utt2spk")
+"$SV_ROOT/utils/split_data.sh" --per-utt "$data" "$nj"
+mkdir -p "$out/log"
+device=cpu
+if [ "$gpu" -gt 0 ]; then device=cuda; fi
+# shellcheck disable=SC2086 # $cmd is a command with its options
+$cmd --gpu "$gpu" JOB=1:"$nj" "$out/log/extract.JOB.log" \
+  python -m sv_py.extract --device "$device" "$model" "$data/split${nj}utt/JOB" "$out/xvector.JOB.ark" "$out/xvector.JOB.scp"
+merge_tables "$nj" "$out/xvector.JOB.scp" "$out/xvector.scp"
+python -m sv_py.speaker_means "$data/utt2spk" "$out/xvector.scp" "$out"
+echo "$0: $(wc -l < "$out/xvector.scp") embeddings in $out"

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Leaves out what should not train: utterances that are too short, speakers with too few of them.
+#
+# Usage: steps/filter_data_dir.sh [options] <src-data-dir> <dest-data-dir>
+#  e.g.: steps/filter_data_dir.sh --min-frames 200 data/train data/train_long
+set -euo pipefail
+
+# Begin configuration section.
+min_frames=50          # <int> shortest utterance
+min_voiced_frames=0    # <int> least speech in an utterance, by vad.scp
+min_utts=1             # <int> fewest such utterances of a speaker
+# End configuration section.
+
+. "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
+. "$SV_ROOT/utils/parse_options.sh"
+expect_arguments 2 2 "$@"
+
+lists=$(mktemp -d)
+trap 'rm -rf "$lists"' EXIT
+python -m sv_py.select_utts --min-frames "$min_frames" --min-voiced-frames "$min_voiced_frames" \
+  --min-utts "$min_utts" "$1" "$lists/utts"
+"$SV_ROOT/utils/subset_data_dir.sh" --utt-list "$lists/utts" "$1" "$2"

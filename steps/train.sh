@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Trains an experiment through all its phases; goes on from the newest checkpoint if there is one.
+#
+# Usage: steps/train.sh [options] <config> <train-data-dir> <dev-data-dir> <exp-dir>
+#  e.g.: steps/train.sh --gpu 1 exp/ecapa/config.yaml data/train_fit data/train_dev exp/ecapa
+set -euo pipefail
+
+# Begin configuration section.
+cmd=utils/cmd_local.sh   # how to run the job, docs/queue.md
+gpu=0                    # <int> GPUs; 0: CPU
+num_threads=0            # <int> CPU threads; 0: PyTorch's choice. Results are equal to the bit for equal numbers only
+num_workers=0            # <int> processes that read features ahead
+restart=false            # <bool> discard what was trained before
+# End configuration section.
+
+. "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
+. "$SV_ROOT/utils/parse_options.sh"
+expect_arguments 4 4 "$@"
+
+for f in "$1" "$2/feats.scp" "$3/trials"; do
+  [ -f "$f" ] || { echo "$0: no such file: $f" >&2; exit 1; }
+done
+mkdir -p "$4/log"
+device=cpu
+if [ "$gpu" -gt 0 ]; then device=cuda; fi
+# shellcheck disable=SC2086 # $cmd is a command with its options
+$cmd --gpu "$gpu" "$4/log/train.log" \
+  python -m sv_py.train --device "$device" --num-threads "$num_threads" --num-workers "$num_workers" \
+  --restart "$restart" "$1" "$2" "$3" "$4"

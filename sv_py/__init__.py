@@ -1,0 +1,1 @@
+"""Speaker recognition recipes in PyTorch behind Kaldi's file formats and shell conventions."""

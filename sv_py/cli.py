@@ -1,0 +1,74 @@
+"""What every command line has in common: errors a user can act on, strict options, one exit path.
+
+Imported by every command, so it stays light: no numpy, no torch.
+"""
+
+import argparse
+import difflib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+
+class InputError(Exception):
+    """Something the user gave us is wrong. Shown as one message without a traceback; exit status 1.
+
+    ``path`` and ``line`` (1-based) name the place, as compilers do: ``data/utt2spk:3: three columns``.
+    """
+
+    def __init__(self, message: str, path: str | Path | None = None, line: int | None = None):
+        place = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        super().__init__(place + message)
+        self.message, self.path, self.line = message, path, line
+
+
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """' (did you mean 'x'?)' for the known name that is closest to ``name``, or the empty string."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" (did you mean '{found[0]}'?)" if found else ""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser without abbreviations, that names the near miss of an unknown option."""
+
+    def __init__(self, *args, **kwargs):
+        kwargs.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str):
+        unknown = next((a for a in sys.argv[1:] if a.startswith("--") and a in message.split()), None)
+        if "unrecognized arguments" in message and unknown:
+            message += near_miss(unknown.split("=")[0], self._option_string_actions)
+        self.exit(2, f"{self.prog}: {message}\n{self.format_usage()}")
+
+
+def first_few(items: Iterable[str], n: int = 3) -> str:
+    """'a, b, c and 7 more', for messages about many ids."""
+    items = list(items)
+    shown = ", ".join(items[:n])
+    return shown if len(items) <= n else f"{shown} and {len(items) - n} more"
+
+
+def command(main: Callable[[], int | None]) -> None:
+    """Run ``main`` as a process: input errors are one line on stderr and exit status 1."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `... | head` ends us quietly, as other Unix tools
+    try:
+        code = main()
+    except InputError as error:
+        print(f"{Path(sys.argv[0]).stem}: error: {error}", file=sys.stderr)
+        code = 1
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"{Path(sys.argv[0]).stem}: error: {place}{error.strerror}", file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    sys.stdout.flush()
+    if "torch" in sys.modules:  # interpreter shutdown with torch loaded costs half a second
+        sys.stderr.flush()
+        os._exit(code or 0)
+    sys.exit(code or 0)

@@ -1,0 +1,49 @@
+"""Compute the front end's features of one split of a data dir (a job of steps/make_fbank.sh)."""
+
+from pathlib import Path
+
+import torch
+
+from sv_py import log
+from sv_py.cli import Parser, command
+from sv_py.data.shard_job import make_shard
+from sv_py.features import FRONTENDS
+from sv_py.features.arguments import describe, read_conf
+from sv_py.io.atomic import replace_file
+
+
+def main() -> None:
+    """Parse the command line and write the shard."""
+    parser = Parser(prog="python -m sv_py.compute_fbank", description=__doc__)
+    parser.add_argument("--config", type=Path, default="conf/fbank.conf", help="Kaldi-style options of the front end")
+    parser.add_argument("--allow-pipes", choices=("true", "false"), default="false", help="run commands in wav.scp")
+    parser.add_argument("--skip-bad", choices=("true", "false"), default="false", help="leave bad utterances out")
+    parser.add_argument("--write-id", type=Path, help="only write the text that identifies these features here")
+    parser.add_argument("data_dir", type=Path, nargs="?")
+    parser.add_argument("ark", type=Path, nargs="?")
+    parser.add_argument("scp", type=Path, nargs="?")
+    args = parser.parse_args()
+    log.setup()
+    options = read_conf(args.config, FRONTENDS.arguments("kaldi_fbank"))
+    identity = describe("kaldi_fbank", options)
+    if args.write_id:
+        with replace_file(args.write_id) as file:
+            file.write(identity)
+        return
+    if args.scp is None:
+        parser.error("data_dir, ark and scp are needed")
+    torch.set_num_threads(1)  # jobs are the parallelism
+    frontend = FRONTENDS.build("kaldi_fbank", options)
+
+    @torch.inference_mode()
+    def compute(_: str, samples):
+        return frontend(torch.from_numpy(samples)[None])[0].numpy()
+
+    make_shard(
+        args.data_dir, args.ark, args.scp, int(options.sample_frequency), identity, compute,
+        pipes=args.allow_pipes == "true", skip_bad=args.skip_bad == "true",
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,1 @@
+"""Corpora: manifests, synthetic voices, features and samplers for training."""

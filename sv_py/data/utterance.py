@@ -1,0 +1,138 @@
+"""What a corpus says of one audio file, what the file's header says, and the checks both must pass."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import soundfile
+
+from sv_py.cli import InputError, first_few
+from sv_py.log import logger, progress
+
+_THREADS = 8  # opening files waits for the disk or the network, not for the processor
+_GENDERS = {"m": "m", "male": "m", "f": "f", "female": "f", "": "", "unknown": ""}
+
+Origin = tuple[str | Path, int | None]  # file and line (1-based) that a message about an utterance names
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One mono audio file with one speaker. ``gender`` is m, f or empty; ``part`` is the corpus's own subset."""
+
+    id: str
+    speaker: str
+    path: str  # absolute
+    origin: Origin
+    gender: str = ""
+    session: str = ""
+    part: str = ""
+    sampling_rate: int = 0  # Hz; this and the next are known after `probe`
+    num_samples: int = 0
+
+
+def check_id(what: str, value: str, path: str | Path | None = None, line: int | None = None) -> str:
+    """``value`` if it can be a column of a table and a file's name; else InputError."""
+    if not value:
+        raise InputError(f"empty {what}", path, line)
+    bad = next((c for c in value if c.isspace() or not c.isprintable() or c == "/"), ".." if ".." in value else "")
+    if bad:
+        raise InputError(f"{what} {value!r} holds {bad!r}", path, line)
+    return value
+
+
+def check_path(value: str, path: str | Path | None = None, line: int | None = None) -> str:
+    """The absolute form of an audio file's path, which must survive as the last column of wav.scp; else InputError."""
+    if value.startswith("|") or value.endswith("|"):
+        raise InputError(f"pipes are not run: {value}", path, line)
+    if not value or value != value.strip() or not value.isprintable():
+        raise InputError(f"file name {value!r} cannot stand in a table", path, line)
+    return os.path.abspath(value)
+
+
+def parse_gender(value: str | None, path: str | Path | None = None, line: int | None = None) -> str:
+    """m, f or empty (unknown) from the ways in which corpora write it; else InputError."""
+    try:
+        return _GENDERS[(value or "").strip().lower()]
+    except KeyError:
+        raise InputError(f"gender {value!r} is neither m nor f", path, line) from None
+
+
+def with_speaker(utterance: str, speaker: str) -> str:
+    """An utterance id that begins with its speaker, so that sorting by one sorts by the other."""
+    return utterance if utterance.startswith(speaker) else f"{speaker}-{utterance}"
+
+
+class Genders(dict):
+    """speaker -> gender, of which no two lines may disagree; one line that tells is enough."""
+
+    def note(self, speaker: str, gender: str, path: str | Path | None = None, line: int | None = None) -> None:
+        """Record what one line says. Raises InputError on a contradiction."""
+        before = self.get(speaker, "")
+        if before and gender and before != gender:
+            raise InputError(f"speaker {speaker} is {gender!r} here and was {before!r} before", path, line)
+        self[speaker] = before or gender
+
+
+def check_consistent(utterances: Iterable[Utterance]) -> None:
+    """Raise InputError where an id occurs twice or a speaker has two genders."""
+    seen: dict[str, Utterance] = {}
+    genders = Genders()
+    for u in utterances:
+        first = seen.setdefault(u.id, u)
+        if first is not u:
+            raise InputError(f"utterance {u.id} a second time: {first.path} and {u.path}", *u.origin)
+        genders.note(u.speaker, u.gender, *u.origin)
+
+
+def probe(utterances: list[Utterance], skip_bad: bool = False) -> list[Utterance]:
+    """The same utterances with sampling rate and length from the files' headers.
+
+    Raises InputError that lists the files which are missing, unreadable, empty or not mono;
+    with ``skip_bad`` these are left out and counted, and only their being all is an error.
+    """
+    good, bad = [], []
+    for utterance, (header, problem) in zip(utterances, headers([u.path for u in utterances]), strict=True):
+        if problem:
+            bad.append(f"{utterance.path}: {problem}")
+        else:
+            good.append(replace(utterance, sampling_rate=header.samplerate, num_samples=header.frames))
+    if bad and not (skip_bad and good):
+        raise InputError(f"{len(bad)} of {len(utterances)} files cannot be used: {first_few(bad)}")
+    if bad:
+        logger.warning("%d of %d files left out: %s", len(bad), len(utterances), first_few(bad))
+    return good
+
+
+def headers(paths: list[str]) -> Iterable[tuple[object, str]]:
+    """For each path soundfile's header and what is wrong with it (empty: nothing), in order, with a progress bar."""
+    return progress(_headers(iter(paths)), total=len(paths), what="audio headers", unit="file")
+
+
+def _headers(paths: Iterator[str]) -> Iterator[tuple[object, str]]:
+    with ThreadPoolExecutor(_THREADS) as pool:
+        while block := list(islice(paths, 1024)):  # all at once would hold a future per file of the corpus
+            yield from pool.map(_header, block)
+
+
+def _header(path: str) -> tuple[object, str]:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return None, error.strerror
+    if not stat.S_ISREG(status.st_mode):
+        return None, "not a file"
+    if not status.st_size:
+        return None, "empty file"
+    try:
+        header = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        return None, error.error_string
+    if header.channels != 1:
+        return header, f"{header.channels} channels instead of one"
+    if not 0 < header.frames < 1 << 48:  # libsndfile's largest number stands for 'the header does not say'
+        return header, "no samples"
+    return header, ""

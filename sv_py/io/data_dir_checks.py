@@ -1,0 +1,237 @@
+"""What must hold between and inside the tables of a data dir. `sv_py.io.data_dir.validate` runs all of it."""
+
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from sv_py.cli import InputError, first_few
+from sv_py.io.data_tables import Complaint, Table, key_kind
+from sv_py.io.text import invert
+from sv_py.io.trials import check_known, read_trials
+
+OVERSHOOT = 0.01  # s; times with two decimals may lie this much behind the last sample
+_ARK_PLACE = re.compile(r"(.+\.ark):(\d+)")
+
+Tables = Mapping[str, Table]
+
+
+def utterances_by_speaker(tables: Tables) -> dict[str, list[str]]:
+    """spk -> its sorted utterances."""
+    return invert(tables["utt2spk"].entries)
+
+
+def recordings(tables: Tables) -> Iterable[str]:
+    """The recordings that the utterances lie in; without segments each utterance is one."""
+    if "segments" not in tables:
+        return tables["utt2spk"].entries.keys()
+    return dict.fromkeys(value.split(" ", 1)[0] for value in tables["segments"].entries.values())
+
+
+def check_values(tables: Tables) -> Iterator[Complaint]:
+    """Ids, durations, frame counts, segments and genders, each table by itself.
+
+    A speaker's id is the beginning of an utterance's, so that the ids of speakers need no test of their own.
+    """
+    utt2spk = tables["utt2spk"]
+    yield from _bad_ids(utt2spk)
+    if "segments" in tables and "wav.scp" in tables:
+        yield from _bad_ids(tables["wav.scp"])
+    for utt, speaker in utt2spk.entries.items():
+        if not utt.startswith(speaker):
+            what = f"utterance '{utt}' does not begin with its speaker '{speaker}'"
+            yield Complaint(utt2spk.path, utt2spk.place(utt), what)
+    for name in sorted(tables.keys() & _VALUES.keys()):
+        yield from _bad_values(tables[name], _VALUES[name])
+
+
+def check_agreement(tables: Tables) -> Iterator[Complaint]:
+    """Every table has an entry for each utterance, speaker or recording, and none besides."""
+    utt2spk = tables["utt2spk"]
+    by_speaker = utterances_by_speaker(tables)
+    for name, table in tables.items():
+        kind = key_kind(name)
+        if kind == "utt" and table is not utt2spk:
+            yield from _compare(table, utt2spk.entries, utt2spk, utt2spk.place)
+        elif kind == "spk":
+            yield from _compare(table, by_speaker, utt2spk, lambda spk: utt2spk.place(by_speaker[spk][0]))
+        elif kind == "reco" and "segments" in tables:
+            segments, first = tables["segments"], _first_segments(tables["segments"])
+            yield from _compare(table, first, segments, lambda reco: segments.place(first[reco]))  # noqa: B023
+        elif kind == "reco":
+            yield from _compare(table, utt2spk.entries, utt2spk, utt2spk.place)
+    yield from _check_spk2utt(tables.get("spk2utt"), by_speaker)
+    if "feats.scp" in tables and "utt2num_frames" not in tables:
+        yield Complaint(tables["feats.scp"].path, None, "has no utt2num_frames beside it")
+
+
+def check_audio(tables: Tables, read: bool, pipes: bool) -> Iterator[Complaint]:
+    """The files of wav.scp exist; with ``read`` they can be read. Segments lie inside their recordings.
+
+    Durations come from reco2dur, else from the header of the audio file.
+    """
+    wavs = tables.get("wav.scp")
+    durations = {}
+    if "reco2dur" in tables:
+        durations = {reco: number(value) for reco, value in tables["reco2dur"].entries.items()}
+    if wavs is not None:
+        look_inside = read or ("segments" in tables and not durations)
+        for reco, source in wavs.entries.items():
+            wrong, duration = _look(source, look_inside, pipes)
+            if wrong:
+                yield Complaint(wavs.path, wavs.place(reco), wrong)
+            if duration is not None:
+                durations.setdefault(reco, duration)
+    yield from _check_ends(tables.get("segments"), durations)
+
+
+def number(text: str) -> float:
+    """The finite number that ``text`` is, else NaN: 'inf', '1_0' and words are none."""
+    try:
+        value = float(text) if "_" not in text else math.nan
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def _check_id(name: str) -> str:
+    if "/" in name or ".." in name:
+        return f"id '{name}' holds '/' or '..', which would leave its folder when used as a file name"
+    if " " in name or not name.isprintable():
+        return f"id {name!r} holds a space or a character that cannot be seen"
+    return ""
+
+
+def _check_duration(text: str) -> str:
+    return "" if number(text) > 0 else f"'{text}' is not a duration in seconds above 0"
+
+
+def _check_frames(text: str) -> str:
+    return "" if text.isascii() and text.isdigit() and int(text) > 0 else f"'{text}' is not a number of frames above 0"
+
+
+def _check_gender(text: str) -> str:
+    if text in ("m", "f"):
+        return ""
+    hint = f" (did you mean '{text[0].lower()}'?)" if text[:1] in tuple("mMfF") else ""
+    return f"gender '{text}' is neither m nor f{hint}"
+
+
+def _check_segment(text: str) -> str:
+    _, start, end = text.split(" ")
+    begins, ends = number(start), number(end)
+    if math.isnan(begins) or math.isnan(ends):
+        return f"start '{start}' and end '{end}' are not both numbers of seconds"
+    if begins < 0:
+        return f"starts at {start} s, before the recording"
+    return "" if begins < ends else f"start {start} is not before end {end}"
+
+
+_VALUES: dict[str, Callable[[str], str]] = {
+    "utt2dur": _check_duration,
+    "reco2dur": _check_duration,
+    "utt2num_frames": _check_frames,
+    "spk2gender": _check_gender,
+    "segments": _check_segment,
+}
+
+
+def _bad_ids(table: Table) -> Iterator[Complaint]:
+    if not _check_id("|".join(table.entries)):  # nearly always; much faster than one by one
+        return
+    for name in table.entries:
+        if what := _check_id(name):
+            yield Complaint(table.path, table.place(name), what)
+
+
+def _bad_values(table: Table, check: Callable[[str], str]) -> Iterator[Complaint]:
+    wrong = {value: what for value in set(table.entries.values()) if (what := check(value))}
+    if not wrong:
+        return
+    for key, value in table.entries.items():
+        if value in wrong:
+            yield Complaint(table.path, table.place(key), wrong[value])
+
+
+def _compare(table: Table, known: Mapping, source: Table, place: Callable[[str], int | None]) -> Iterator[Complaint]:
+    """One complaint for all that ``table`` has too much, one for all that it lacks, at the line of the first."""
+    if list(table.entries) == list(known):
+        return
+    strange = [key for key in table.entries if key not in known]
+    if strange:
+        yield Complaint(table.path, table.place(strange[0]), f"not in {source.path.name}: {first_few(strange)}", True)
+    lacking = [key for key in known if key not in table.entries]
+    if lacking:
+        yield Complaint(source.path, place(lacking[0]), f"not in {table.path.name}: {first_few(lacking)}", True)
+
+
+def _first_segments(segments: Table) -> dict[str, str]:
+    """recording -> its first utterance."""
+    first: dict[str, str] = {}
+    for utt, value in segments.entries.items():
+        first.setdefault(value.split(" ", 1)[0], utt)
+    return first
+
+
+def _check_spk2utt(spk2utt: Table | None, by_speaker: Mapping[str, list[str]]) -> Iterator[Complaint]:
+    if spk2utt is None:
+        return
+    for speaker, utts in by_speaker.items():
+        listed = spk2utt.entries.get(speaker)
+        if listed is None or listed == " ".join(utts):
+            continue
+        differing = sorted(set(listed.split()) ^ set(utts))
+        what = f"differs in {first_few(differing)}" if differing else "has another order, or an utterance twice"
+        yield Complaint(spk2utt.path, spk2utt.place(speaker), f"'{speaker}' disagrees with utt2spk: {what}", True)
+
+
+def _look(source: str, inside: bool, pipes: bool) -> tuple[str, float | None]:
+    """What is wrong with an audio source of wav.scp, and its duration in seconds where it was looked at."""
+    if source.endswith("|"):
+        return ("" if pipes else f"a command, run only with --allow-pipes: {source[:80]}"), None
+    ark = _ARK_PLACE.fullmatch(source)
+    path = ark[1] if ark else source
+    try:
+        size = os.stat(path).st_size
+    except OSError as error:
+        where = "" if os.path.isabs(path) else f" (seen from {os.getcwd()})"
+        return f"{error.strerror}: {path}{where}", None
+    if not os.path.isfile(path):
+        return f"not a file: {path}", None
+    if size == 0:
+        return f"empty audio file: {path}", None
+    if ark:
+        return (f"byte {ark[2]} lies behind the end of {path}" if int(ark[2]) >= size else ""), None
+    return _read_header(path) if inside else ("", None)
+
+
+def _read_header(path: str) -> tuple[str, float | None]:
+    import soundfile  # loads a shared library, which most uses do without
+
+    try:
+        header = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        return f"cannot be read as audio: {path}: {error.error_string}", None
+    if header.frames == 0:
+        return f"audio file without samples: {path}", None
+    return "", header.frames / header.samplerate
+
+
+def _check_ends(segments: Table | None, durations: Mapping[str, float]) -> Iterator[Complaint]:
+    if segments is None or not durations:
+        return
+    for utt, value in segments.entries.items():
+        reco, _, end = value.split(" ")
+        if number(end) > durations.get(reco, math.inf) + OVERSHOOT:
+            what = f"ends at {end} s, outside the recording '{reco}' of {durations[reco]:.2f} s"
+            yield Complaint(segments.path, segments.place(utt), what)
+
+
+def check_trials(path: Path, tables: Tables) -> Iterator[Complaint]:
+    """A trial list is well-formed and names utterances of the data dir; an enrolment id may also be a speaker's."""
+    utt2spk = tables["utt2spk"].entries
+    try:
+        check_known(read_trials(path), utt2spk, path, models={*utt2spk, *utt2spk.values()})
+    except InputError as error:
+        yield Complaint(path, error.line, error.message)

@@ -1,0 +1,71 @@
+"""What trial and score files share: one line per pair of ids, read into an id table and index arrays."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sv_py.cli import InputError
+from sv_py.io.text import read_lines
+
+LABELS = {"target": True, "nontarget": False}
+_BLOCK = 256  # lines split at once: more live lists would start the garbage collector, and halve the speed
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """N pairs: ``ids[enrol[k]]`` against ``ids[test[k]]``; ``enrol`` and ``test`` are int32 arrays (N,)."""
+
+    ids: list[str]
+    enrol: np.ndarray
+    test: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.enrol)
+
+
+class IdTable(dict[str, int]):
+    """id -> its index; an id not seen before gets the next one."""
+
+    def __missing__(self, name: str) -> int:
+        self[name] = len(self)
+        return self[name]
+
+    def indices(self, names: Collection[str]) -> np.ndarray:
+        """Indices of ``names``, int32."""
+        return np.fromiter(map(self.__getitem__, names), np.int32, len(names))
+
+
+def column_blocks(path: str | Path, form: str, widths: tuple[int, ...]) -> Iterator[tuple[int, list[tuple[str, ...]]]]:
+    """Yield (number of the first line, columns) of a text table whose lines all have one of the ``widths``.
+
+    Raises InputError at the first line with another number of columns; ``form`` describes the right one.
+    """
+    lines = read_lines(path)
+    width = len(lines[0].split())
+    for start in range(0, len(lines), _BLOCK):
+        rows = [line.split() for line in lines[start : start + _BLOCK]]
+        wrong = next((k for k, row in enumerate(rows) if len(row) != width), None)
+        if width not in widths:
+            wrong = 0
+        if wrong is not None:
+            as_above = f" as the lines above, which have {width}" if start + wrong else ""
+            raise InputError(
+                f"{len(rows[wrong])} columns: {lines[start + wrong][:80]!r}; expected '{form}'{as_above}",
+                path, start + wrong + 1,
+            )  # fmt: skip
+        yield start + 1, list(zip(*rows, strict=True))
+
+
+def count_repeated(pairs: Pairs, target: np.ndarray, path: str | Path) -> int:
+    """How many lines repeat an earlier pair. Raises InputError where the labels of a pair contradict each other."""
+    key = pairs.enrol.astype(np.int64) * len(pairs.ids) + pairs.test
+    order = np.argsort(key, kind="stable")  # stable: of two equal pairs the later line comes second
+    again = key[order[1:]] == key[order[:-1]]
+    clash = again & (target[order[1:]] != target[order[:-1]])
+    if clash.any():
+        line = int(order[1:][clash].min())
+        pair = f"{pairs.ids[pairs.enrol[line]]} {pairs.ids[pairs.test[line]]}"
+        raise InputError(f"'{pair}' is target here and nontarget elsewhere, or the reverse", path, line + 1)
+    return int(again.sum())

@@ -1,0 +1,81 @@
+"""Kaldi's text tables: one entry per line, `key value...`, unique keys, sorted as bytes (LC_ALL=C)."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from sv_py.cli import InputError
+from sv_py.io.atomic import replace_file
+
+
+def read_lines(path: str | Path, crlf: bool = False) -> list[str]:
+    """Lines of a UTF-8 text file without their ends; ``crlf``: these may be CRLF, as in tables of a spreadsheet.
+
+    Raises InputError for a missing or empty file, CRLF, bytes that are not UTF-8, NUL, a blank line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("no such file", path)
+    data = path.read_bytes()
+    return decode_lines(data.replace(b"\r\n", b"\n") if crlf else data, path)
+
+
+def decode_lines(data: bytes, path: str | Path) -> list[str]:
+    """As `read_lines`, of bytes that were read already; ``path`` is their name in messages."""
+    if not data:
+        raise InputError("is empty", path)
+    for bad, what in ((b"\r", "carriage return (CRLF line ends?)"), (b"\0", "NUL byte (not a text file?)")):
+        if bad in data:
+            raise InputError(what, path, 1 + data[: data.index(bad)].count(b"\n"))
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("not UTF-8", path, 1 + data[: error.start].count(b"\n")) from None
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    if "" in lines:
+        raise InputError("blank line", path, 1 + lines.index(""))
+    return lines
+
+
+def read_table(path: str | Path, columns: int | None = None, ordered: bool = True) -> dict[str, str]:
+    """key -> the rest of its line, in file order.
+
+    ``columns`` is the exact number of columns, if that is fixed; ``ordered`` asks for keys sorted as bytes.
+    Raises InputError that names file and line: a missing value, a duplicate or unsorted key, wrong columns.
+    """
+    table: dict[str, str] = {}
+    previous = ""
+    for number, line in enumerate(read_lines(path), 1):
+        parts = line.split(None, 1)
+        if len(parts) != 2 or line[0].isspace():
+            raise InputError(f"expected 'id value', got {line[:80]!r}", path, number)
+        key, value = parts[0], parts[1].rstrip()
+        if columns is not None and 1 + len(value.split()) != columns:
+            raise InputError(f"{1 + len(value.split())} columns instead of {columns}", path, number)
+        if key in table:
+            raise InputError(f"'{key}' a second time", path, number)
+        if ordered and key < previous:
+            raise InputError(f"'{key}' after '{previous}': not sorted (use LC_ALL=C sort)", path, number)
+        table[key] = value
+        previous = key
+    return table
+
+
+def write_table(path: str | Path, table: Mapping[str, object]) -> None:
+    """Write `key value` lines, sorted as bytes, atomically."""
+    write_lines(path, (f"{key} {table[key]}" for key in sorted(table)))
+
+
+def write_lines(path: str | Path, lines: Iterable[str]) -> None:
+    """Write lines atomically."""
+    with replace_file(path) as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def invert(utt2spk: Mapping[str, str]) -> dict[str, list[str]]:
+    """spk -> its sorted utterances: spk2utt from utt2spk."""
+    spk2utt: dict[str, list[str]] = {}
+    for utt in sorted(utt2spk):
+        spk2utt.setdefault(utt2spk[utt], []).append(utt)
+    return dict(sorted(spk2utt.items()))

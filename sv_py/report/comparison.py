@@ -1,0 +1,114 @@
+"""One table of several experiments: a column each, a row per trial list and metric, and what differs between them."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sv_py.cli import InputError
+from sv_py.io.text import read_lines, read_table
+
+Row = tuple[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What an experiment's folder says of itself."""
+
+    name: str
+    results: dict[str, dict]  # "<back end>/<trials>" -> metrics
+    config: dict[str, Any]  # dotted key -> value
+    facts: dict[str, str]  # parameters, data, time
+
+
+def read_experiment(folder: Path, config: dict) -> Experiment:
+    """Read ``folder``; ``config`` is its configuration as plain dicts. Raises InputError without results."""
+    path = folder / "results.json"
+    if not path.is_file():
+        raise InputError("no such file: the experiment has not reached stage 9", path)
+    try:
+        results = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON: {error}", path, error.lineno) from None
+    return Experiment(folder.name, results, dict(_flatten(config, "")), dict(_facts(folder)))
+
+
+def compare(experiments: list[Experiment]) -> list[Row]:
+    """The rows of the table. Scores of different trial files never share a row, whatever the files are called."""
+    lists = {
+        (key, result["trials_sha256"]): None for experiment in experiments for key, result in experiment.results.items()
+    }
+    names = [key for key, _ in lists]
+    rows = []
+    for key, digest in lists:
+        found = [e.results.get(key) for e in experiments]
+        found = [r if r and r["trials_sha256"] == digest else None for r in found]
+        backend, _, trials = key.partition("/")
+        title = f"{trials}, {backend}" + (f" (trials {digest[:8]})" if names.count(key) > 1 else "")
+        rows += _metric_rows(title, found)
+    rows += _keyed_rows([e.facts for e in experiments], only_different=False)
+    rows += _keyed_rows([e.config for e in experiments], only_different=True)
+    return rows
+
+
+def _metric_rows(title: str, found: list[dict | None]) -> Iterator[Row]:
+    yield f"{title}: EER %", [_interval(r, 100, 2, lambda m: m["eer"]) for r in found]
+    priors = next(r for r in found if r)["min_dcf"]
+    for prior in priors:
+        yield f"{title}: minDCF({prior})", [_interval(r, 1, 3, lambda m, p=prior: m["min_dcf"][p]) for r in found]
+    counts = [f"{r['counts']['target']} / {r['counts']['nontarget']}" if r else "-" for r in found]
+    yield f"{title}: target / non-target trials", counts
+
+
+def _interval(result: dict | None, scale: float, digits: int, metric) -> str:
+    if result is None:
+        return "-"
+    text = f"{scale * metric(result):.{digits}f}"
+    if result.get("intervals"):
+        low, high = (f"{scale * end:.{digits}f}" for end in metric(result["intervals"]))
+        text += f" [{low}, {high}]"
+    return text
+
+
+def _keyed_rows(columns: list[dict[str, Any]], only_different: bool) -> Iterator[Row]:
+    for key in dict.fromkeys(key for column in columns for key in column):
+        values = [str(column.get(key, "-")) for column in columns]
+        if not only_different or len(set(values)) > 1:
+            yield key, values
+
+
+def _facts(folder: Path) -> Iterator[tuple[str, str]]:
+    model, train = folder / "model.json", folder / "data" / "train"
+    if model.is_file():
+        yield "parameters", f"{json.loads(model.read_text())['parameters']:,}"
+    if (train / "utt2spk").is_file():
+        utt2spk = read_table(train / "utt2spk", columns=2)
+        yield "training speakers", f"{len(set(utt2spk.values())):,}"
+        yield "training utterances", f"{len(utt2spk):,}"
+    if (train / "utt2dur").is_file():
+        seconds = sum(map(float, read_table(train / "utt2dur", columns=2).values()))
+        yield "training hours", f"{seconds / 3600:.2f}"
+    epochs = [json.loads(line) for path in sorted(folder.glob("phases/*/metrics.jsonl")) for line in read_lines(path)]
+    if epochs:
+        yield "training time", f"{sum(epoch['seconds'] for epoch in epochs) / 60:.1f} min"
+
+
+def _flatten(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if children is None:
+        yield key, value
+        return
+    for name, child in children:
+        yield from _flatten(child, f"{key}.{name}" if key else str(name))
+
+
+def render(names: list[str], rows: list[Row], markdown: bool) -> str:
+    """The table as aligned text or as Markdown."""
+    table = [["", *names], *([title, *values] for title, values in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in table]
+    if not markdown:
+        return "\n".join("  ".join(line).rstrip() for line in lines)
+    lines.insert(1, ["-" * max(3, width) for width in widths])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

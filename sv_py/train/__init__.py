@@ -1,0 +1,12 @@
+"""Training: one loop for every backbone. The optimisers' table stands here."""
+
+from sv_py.registry import Table
+from sv_py.train.arguments import AdamWArguments, SGDArguments
+
+OPTIMIZERS = Table(
+    "optimizer",
+    {
+        "sgd": (SGDArguments, "sv_py.train.optimizers:sgd"),
+        "adamw": (AdamWArguments, "sv_py.train.optimizers:adamw"),
+    },
+)

@@ -1,0 +1,77 @@
+"""Train an experiment, or go on with it (the command behind steps/train.sh)."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sv_py import log
+from sv_py.cli import Parser, command
+from sv_py.config import load
+from sv_py.data.dataset import FeatureSet
+from sv_py.describe import describe
+from sv_py.io.atomic import replace_file
+from sv_py.io.embeddings import Embeddings
+from sv_py.io.trials import look_up, read_trials
+from sv_py.scoring.arguments import CosineArguments
+from sv_py.scoring.cosine import Cosine
+from sv_py.scoring.metrics import eer
+from sv_py.train.loop import Resources, Trainer
+from sv_py.train.model import embed
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = Parser(prog="python -m sv_py.train", description=__doc__)
+    parser.add_argument("--num-threads", type=int, default=0, help="CPU threads; 0: PyTorch's choice")
+    parser.add_argument("--num-workers", type=int, default=0, help="processes that read ahead")
+    parser.add_argument("--checkpoint-minutes", type=float, default=10.0, help="time between checkpoints in an epoch")
+    parser.add_argument("--device", default=None, help="cpu, cuda or cuda:N; default: cuda where there is one")
+    parser.add_argument("--restart", choices=("true", "false"), default="false", help="discard what there is")
+    parser.add_argument("config", type=Path, help="the resolved YAML")
+    parser.add_argument("train_dir", type=Path)
+    parser.add_argument("dev_dir", type=Path, help="held-out speakers, with trials")
+    parser.add_argument("exp_dir", type=Path)
+    args = parser.parse_args()
+    log.setup()
+    if args.num_threads:
+        torch.set_num_threads(args.num_threads)
+    device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    config = load(args.config)
+    features = FeatureSet(args.train_dir, config.features)
+    validate = _validation(FeatureSet(args.dev_dir, config.features), args.dev_dir / "trials", device)
+    if args.restart == "true":
+        shutil.rmtree(args.exp_dir / "phases", ignore_errors=True)
+        (args.exp_dir / "final.pt").unlink(missing_ok=True)
+    trainer = Trainer(
+        config, features, args.exp_dir, Resources(device, args.num_workers, args.checkpoint_minutes), validate
+    )
+    log.logger.info(
+        "%s on %s, %d threads: %d utterances of %d speakers", config.model.name, device, torch.get_num_threads(),
+        len(features), len(trainer.speakers),
+    )  # fmt: skip
+    with replace_file(args.exp_dir / "model.json") as file:
+        shift = re.search(r"^--frame-shift=(\S+)$", features.id, re.MULTILINE)
+        size = describe(config, trainer.feature_dim, float(shift[1]) if shift else 10.0, len(trainer.speakers))
+        file.write(json.dumps(size, indent=1) + "\n")
+    trainer.run()
+
+
+def _validation(features: FeatureSet, trials_path: Path, device: torch.device):
+    """A function from a network to its cosine EER on held-out speakers."""
+    trials = read_trials(trials_path)
+    utts, rows = look_up(trials, features.utt2spk, trials_path)
+    cosine = Cosine(CosineArguments())
+
+    def validate(network: torch.nn.Module) -> dict[str, float]:
+        embeddings = Embeddings(utts, np.stack([embed(network, features, utt, device) for utt in utts]))
+        return {"dev_eer": eer(cosine.score(embeddings, embeddings, rows), trials.target)}
+
+    return validate
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,54 @@
+"""Checkpoints: written whole, the last ones kept, read without running code."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sv_py.cli import InputError
+from sv_py.io.atomic import replace_file
+from sv_py.log import logger
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write ``state`` (tensors, plain values, dicts and lists of them) to ``path``, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replace_file(path, "wb") as file:
+        torch.save(state, file)
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """What ``save`` wrote, on the CPU. Raises InputError for a file that is missing, truncated or foreign."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("no such file", path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"truncated or not a checkpoint: {str(error).splitlines()[0]}", path) from None
+    if not isinstance(state, dict) or "config" not in state or "model" not in state:
+        raise InputError("not a checkpoint of this project: no config and model inside", path)
+    return state
+
+
+def save_step(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> None:
+    """Write the checkpoint of ``step`` and drop all but the last ``keep``."""
+    save(folder / f"{step:09d}.pt", state)
+    for old in sorted(folder.glob("*.pt"))[:-keep]:
+        old.unlink()
+
+
+def latest(folders: list[Path]) -> dict[str, Any] | None:
+    """The newest checkpoint that can be read, of the last folder that has one; damaged ones are named and passed over."""
+    for folder in reversed(folders):
+        for path in sorted(folder.glob("*.pt"), reverse=True):
+            try:
+                state = load(path)
+            except InputError as error:
+                logger.warning("%s; trying the one before", error)
+                continue
+            logger.info("continuing from %s", path)
+            return state
+    return None

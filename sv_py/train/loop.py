@@ -1,0 +1,175 @@
+"""The training loop of every classification-trained backbone: phases in a row, exact resume at any step."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+
+from sv_py.cli import InputError, first_few
+from sv_py.config import to_dict
+from sv_py.data.dataset import FeatureSet, TrainingBatches
+from sv_py.io.text import write_lines
+from sv_py.log import logger, progress
+from sv_py.losses import LOSSES
+from sv_py.models import BACKBONES
+from sv_py.schema import SECTIONS, Config, Phase
+from sv_py.train import OPTIMIZERS, checkpoint
+from sv_py.train.schedule import learning_rate, margin
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the shell decides; none of it changes the result on a CPU."""
+
+    device: torch.device
+    workers: int = 0  # processes that read batches ahead; 0: the training process reads
+    checkpoint_minutes: float = 10  # time between checkpoints within an epoch
+
+
+class Trainer:
+    """Trains one experiment in ``folder`` and leaves ``final.pt`` there.
+
+    ``validate(network)`` gives numbers on held-out speakers after every epoch, e.g. ``{"dev_eer": 0.03}``.
+    """
+
+    def __init__(
+        self, config: Config, features: FeatureSet, folder: Path, resources: Resources,
+        validate: Callable[[torch.nn.Module], dict[str, float]],
+    ):  # fmt: skip
+        self.config, self.features, self.folder, self.resources = config, features, folder, resources
+        self.validate = validate
+        self.speakers = sorted(set(features.utt2spk.values()))
+        if len(self.speakers) < 2:
+            raise InputError("training needs at least two speakers")
+        self.feature_dim = features.read(features.utts[0]).shape[1]
+        torch.manual_seed(config.seed)
+        self.network = BACKBONES.build(config.model.name, config.model.args, feature_dim=self.feature_dim)
+        self.loss = LOSSES.build(
+            config.loss.name, config.loss.args, embedding_dim=self.network.embedding_dim, num_classes=len(self.speakers)
+        )
+        self.network.to(resources.device)
+        self.loss.to(resources.device)
+        self.parameters = [*self.network.parameters(), *self.loss.parameters()]
+        self.phase, self.epoch, self.step = 0, 0, 0  # where training is: step counts within the epoch
+        self.sums = torch.zeros(2, dtype=torch.float64)  # loss and accuracy of the epoch so far
+        self.history: list[dict] = []  # one entry per finished epoch
+        self._new_optimizer()
+
+    def run(self) -> None:
+        """Train from the newest checkpoint, or from the start, to the end."""
+        self._resume()
+        while self.phase < len(self.config.phases):
+            phase = self.config.phases[self.phase]
+            while self.epoch < phase.epochs:
+                self._run_epoch(phase)
+            self.phase, self.epoch = self.phase + 1, 0
+            self._new_optimizer()
+        checkpoint.save(self.folder / "final.pt", self._identity() | {"model": self.network.state_dict()})
+
+    def _run_epoch(self, phase: Phase) -> None:
+        batches = TrainingBatches(self.features, self.speakers, phase, self.config.seed, self._seed_epoch())
+        if len(batches) == 0:
+            raise InputError(f"phase {phase.name}: less than one batch of {phase.batch_size} in an epoch")
+        loader = DataLoader(
+            batches, batch_size=None, sampler=range(self.step, len(batches)), num_workers=self.resources.workers
+        )
+        self.network.train()
+        started = saved = time.monotonic()
+        first = self.step
+        bar = progress(
+            loader, len(batches), f"{phase.name} epoch {self.epoch + 1}/{phase.epochs}", "batch", initial=self.step
+        )
+        for feats, labels in bar:
+            self._set_schedule(phase, self.epoch + self.step / len(batches))
+            self._train_step(feats, labels)
+            self.step += 1
+            if time.monotonic() - saved > 60 * self.resources.checkpoint_minutes and self.step < len(batches):
+                self._save(len(batches))
+                saved = time.monotonic()
+        seconds = time.monotonic() - started
+        self._end_epoch(phase, len(batches), first, seconds)
+
+    def _train_step(self, feats: torch.Tensor, labels: torch.Tensor) -> None:
+        feats, labels = feats.to(self.resources.device), labels.to(self.resources.device)
+        loss, logits = self.loss(self.network(feats), labels)
+        if not torch.isfinite(loss):
+            place = self.folder / "non_finite_batch.pt"
+            torch.save({"feats": feats.cpu(), "labels": labels.cpu()}, place)
+            raise InputError(f"the loss is {loss.item()} in epoch {self.epoch + 1}, step {self.step}; batch in {place}")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        accuracy = (logits.detach().argmax(1) == labels).double().mean()
+        self.sums += torch.stack((loss.detach().double(), accuracy)).cpu()
+
+    def _set_schedule(self, phase: Phase, epoch: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(phase.rate, epoch, phase.epochs)
+        self.loss.margin = margin(phase, self.config.loss.args.margin, epoch)
+
+    def _end_epoch(self, phase: Phase, steps: int, first: int, seconds: float) -> None:
+        loss, accuracy = (self.sums / steps).tolist()
+        self.network.eval()
+        numbers = {"phase": phase.name, "epoch": self.epoch + 1, "loss": loss, "accuracy": accuracy}
+        numbers |= {"rate": self.optimizer.param_groups[0]["lr"], "margin": self.loss.margin}
+        numbers |= self.validate(self.network)
+        numbers |= {"seconds": round(seconds, 1), "utt_per_s": round((self.step - first) * phase.batch_size / seconds, 1)}
+        self.history.append(numbers)
+        write_lines(self.folder / "phases" / phase.name / "metrics.jsonl", self._history_of(phase))
+        shown = " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in numbers.items())
+        logger.info("%s", shown)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.sums.zero_()
+        self._save(steps)
+
+    def _history_of(self, phase: Phase) -> list[str]:
+        return [json.dumps(entry) for entry in self.history if entry["phase"] == phase.name]
+
+    def _seed_epoch(self) -> int:
+        """The epoch counted over all phases: phases draw different crops."""
+        return self.epoch + sum(phase.epochs for phase in self.config.phases[: self.phase])
+
+    def _new_optimizer(self) -> None:
+        self.optimizer = OPTIMIZERS.load(self.config.optimizer.name)(self.config.optimizer.args, self.parameters)
+
+    def _identity(self) -> dict:
+        """What a checkpoint says of the run that it belongs to."""
+        return {
+            "config": to_dict(self.config), "speakers": self.speakers, "feats_id": self.features.id,
+            "feature_dim": self.feature_dim, "head": self.loss.state_dict(),
+        }  # fmt: skip
+
+    def _folder(self, phase: Phase) -> Path:
+        return self.folder / "phases" / phase.name / "checkpoints"
+
+    def _save(self, steps: int) -> None:
+        phase = self.config.phases[self.phase]
+        state = self._identity() | {
+            "model": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "phase": self.phase,
+            "epoch": self.epoch, "step": self.step, "sums": self.sums, "history": self.history,
+        }  # fmt: skip
+        checkpoint.save_step(self._folder(phase), self.epoch * steps + self.step, state)
+
+    def _resume(self) -> None:
+        state = checkpoint.latest([self._folder(phase) for phase in self.config.phases])
+        if state is None:
+            return
+        mine = self._identity()
+        changed = [k for k in SECTIONS["train"] if state["config"][k] != mine["config"][k]]
+        changed += [k for k in ("speakers", "feats_id", "feature_dim") if state[k] != mine[k]]
+        if changed:
+            raise InputError(
+                f"the checkpoints there were made with another {first_few(changed)}: "
+                "take another --tag, or discard them with --restart true",
+                self.folder,
+            )
+        self.network.load_state_dict(state["model"])
+        self.loss.load_state_dict(state["head"])
+        self.phase, self.epoch, self.step = state["phase"], state["epoch"], state["step"]
+        self.sums, self.history = state["sums"], state["history"]
+        self._new_optimizer()
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -1,0 +1,58 @@
+"""A trained network as a file: built from its own configuration, with the identity of its features."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from sv_py.cli import InputError
+from sv_py.config import from_dict
+from sv_py.data.dataset import FeatureSet
+from sv_py.models import BACKBONES
+from sv_py.schema import Config
+from sv_py.train import checkpoint
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A backbone in evaluation mode with what extraction must know of its training."""
+
+    network: nn.Module
+    config: Config
+    feats_id: str  # text of the training data's feats.id
+    path: Path
+
+    def check(self, features: FeatureSet) -> None:
+        """Raise InputError if ``features`` were not computed as those of the training were."""
+        if features.id == self.feats_id:
+            return
+        ours, theirs = (set(text.splitlines()) for text in (self.feats_id, features.id))
+        differ = " ".join(sorted(theirs - ours)) or "none said", " ".join(sorted(ours - theirs)) or "none said"
+        raise InputError(f"{self.path} was trained on other features: {differ[0]} here, {differ[1]} in training")
+
+
+def load_model(path: str | Path, device: torch.device) -> TrainedModel:
+    """The network of ``final.pt`` or of any checkpoint."""
+    state = checkpoint.load(path)
+    config = from_dict(state["config"], str(path))
+    network = BACKBONES.build(config.model.name, config.model.args, feature_dim=state["feature_dim"])
+    try:
+        network.load_state_dict(state["model"])
+    except RuntimeError as error:
+        raise InputError(f"its weights do not fit its configuration: {error}", path) from None
+    return TrainedModel(network.to(device).eval(), config, state["feats_id"], Path(path))
+
+
+@torch.inference_mode()
+def embed(network: nn.Module, features: FeatureSet, utt: str, device: torch.device) -> np.ndarray:
+    """The embedding (E,) float32 of a whole utterance; the network must be in evaluation mode.
+
+    One utterance at a time: the result does not depend on which others are extracted with it, to the bit.
+    """
+    frames = torch.from_numpy(features.read(utt)).to(device)
+    embedding = network(frames[None])[0].float().cpu().numpy()
+    if not np.isfinite(embedding).all():
+        raise InputError(f"'{utt}': its embedding is not finite")
+    return embedding

@@ -1,0 +1,27 @@
+# shellcheck shell=bash
+# Sourced by steps that cut a data dir into jobs and join what the jobs wrote.
+
+# limit_jobs NJ TABLE: NJ, or the number of TABLE's lines where that is less (more jobs than utterances would be empty).
+limit_jobs() {
+  local lines
+  lines=$(wc -l < "$2")
+  echo $(($1 < lines ? $1 : lines))
+}
+
+# merge_tables NJ SHARD OUT: joins SHARD with JOB = 1..NJ to the table OUT, which appears whole.
+merge_tables() {
+  local job tmp
+  tmp=$(dirname "$3")/.$(basename "$3").$$.tmp
+  for ((job = 1; job <= $1; job++)); do cat "${2//JOB/$job}"; done | LC_ALL=C sort > "$tmp"
+  sync "$tmp"
+  mv "$tmp" "$3"
+}
+
+# install_file FILE OUT: a copy that appears whole.
+install_file() {
+  local tmp
+  tmp=$(dirname "$2")/.$(basename "$2").$$.tmp
+  cp "$1" "$tmp"
+  sync "$tmp"
+  mv "$tmp" "$2"
+}
