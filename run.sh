@@ -27,6 +27,7 @@ allow_train_speakers=false        # <bool> accept test speakers that are in the 
 restart=false                     # <bool> discard what the experiment has trained
 # End configuration section.
 
+launch=("$0" "$@")
 . "$(dirname "${BASH_SOURCE[0]}")/path.sh"
 . "$SV_ROOT/utils/parse_options.sh"
 expect_arguments 0 0 "$@"
@@ -47,7 +48,7 @@ read -ra tests <<< "$(local_dirs "${test_dirs[@]}")"
 
 resolve_config "$config" "$exp" ${set[@]+"${set[@]}"}
 lock_dir "$exp"
-python -m sv_py.provenance --out-dir "$exp/launches" --input "$exp/config.yaml" -- "$0" "$@"
+python -m sv_py.provenance --out-dir "$exp/launches" --input "$exp/config.yaml" -- "${launch[@]}"
 read -r min_frames min_utts dev_speakers dev_trials dev_seed backend bootstrap <<< "$(python -m sv_py.config \
   "$exp/config.yaml" --get hold_out.{min_frames,min_utts,dev_speakers,dev_trials,seed} scoring.{backend.name,bootstrap})"
 sections=$exp/.done/sections

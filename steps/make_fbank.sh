@@ -26,15 +26,19 @@ name=$(basename "$data")
 validate=("$SV_ROOT/utils/validate_data_dir.sh" --no-feats)
 if [ "$allow_pipes" = true ]; then validate+=(--allow-pipes); fi
 "${validate[@]}" "$data"
+id=$(python -m sv_py.compute_fbank --config "$fbank_config" --print-id)
 nj=$(limit_jobs "$nj" "$data/utt2spk")
 "$SV_ROOT/utils/split_data.sh" --per-utt "$data" "$nj"
 mkdir -p "$logdir" "$fbankdir"
+if [ ! -e "$data/feats.id" ] || [ "$id" != "$(cat "$data/feats.id")" ]; then
+  rm -f "$data/feats.scp"  # its arks are about to be replaced: if that is interrupted, nobody shall mix them
+fi
 shard=$(cd "$fbankdir" && pwd)/raw_fbank_$name
 # shellcheck disable=SC2086 # $cmd is a command with its options
 $cmd JOB=1:"$nj" "$logdir/make_fbank_$name.JOB.log" \
   python -m sv_py.compute_fbank --config "$fbank_config" --allow-pipes "$allow_pipes" --skip-bad "$skip_bad" \
   "$data/split${nj}utt/JOB" "$shard.JOB.ark" "$shard.JOB.scp"
-python -m sv_py.compute_fbank --config "$fbank_config" --write-id "$fbankdir/feats.id"
+echo "$id" > "$fbankdir/feats.id"
 merge_tables "$nj" "$shard.JOB.utt2dur" "$data/utt2dur"
 merge_tables "$nj" "$shard.JOB.utt2num_frames" "$data/utt2num_frames"
 install_file "$fbankdir/feats.id" "$data/feats.id"

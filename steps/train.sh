@@ -20,9 +20,11 @@ expect_arguments 4 4 "$@"
 for f in "$1" "$2/feats.scp" "$3/trials"; do
   [ -f "$f" ] || { echo "$0: no such file: $f" >&2; exit 1; }
 done
-mkdir -p "$4/log"
 device=cpu
 if [ "$gpu" -gt 0 ]; then device=cuda; fi
+mkdir -p "$4/log"
+: > "$4/log/train.log"
+tail -n +1 -s 0.5 -F --pid $$ "$4/log/train.log" >&2 2>/dev/null & # hours of training are worth watching
 # shellcheck disable=SC2086 # $cmd is a command with its options
 $cmd --gpu "$gpu" "$4/log/train.log" \
   python -m sv_py.train --device "$device" --num-threads "$num_threads" --num-workers "$num_workers" \

@@ -38,6 +38,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def error(self, message: str):
+        """Print ``message`` with the near miss of an unknown option, and end with status 2."""
         unknown = next((a for a in sys.argv[1:] if a.startswith("--") and a in message.split()), None)
         if "unrecognized arguments" in message and unknown:
             message += near_miss(unknown.split("=")[0], self._option_string_actions)
@@ -57,13 +58,13 @@ def command(main: Callable[[], int | None]) -> None:
     try:
         code = main()
     except InputError as error:
-        print(f"{Path(sys.argv[0]).stem}: error: {error}", file=sys.stderr)
+        print(f"{_program()}: error: {error}", file=sys.stderr)
         code = 1
     except OSError as error:
         if error.filename is None and error.errno is None:
             raise
         place = f"{error.filename}: " if error.filename is not None else ""
-        print(f"{Path(sys.argv[0]).stem}: error: {place}{error.strerror}", file=sys.stderr)
+        print(f"{_program()}: error: {place}{error.strerror}", file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
         code = 130
@@ -72,3 +73,9 @@ def command(main: Callable[[], int | None]) -> None:
         sys.stderr.flush()
         os._exit(code or 0)
     sys.exit(code or 0)
+
+
+def _program() -> str:
+    """The command's name: that of its module, or of its package."""
+    path = Path(sys.argv[0])
+    return path.parent.name if path.stem == "__main__" else path.stem

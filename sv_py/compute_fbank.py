@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import torch
-
 from sv_py import log
 from sv_py.cli import Parser, command
 from sv_py.data.shard_job import make_shard
 from sv_py.features import FRONTENDS
 from sv_py.features.arguments import describe, read_conf
-from sv_py.io.atomic import replace_file
 
 
 def main() -> None:
@@ -18,7 +15,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default="conf/fbank.conf", help="Kaldi-style options of the front end")
     parser.add_argument("--allow-pipes", choices=("true", "false"), default="false", help="run commands in wav.scp")
     parser.add_argument("--skip-bad", choices=("true", "false"), default="false", help="leave bad utterances out")
-    parser.add_argument("--write-id", type=Path, help="only write the text that identifies these features here")
+    parser.add_argument("--print-id", action="store_true", help="only print the text that identifies these features")
     parser.add_argument("data_dir", type=Path, nargs="?")
     parser.add_argument("ark", type=Path, nargs="?")
     parser.add_argument("scp", type=Path, nargs="?")
@@ -26,12 +23,13 @@ def main() -> None:
     log.setup()
     options = read_conf(args.config, FRONTENDS.arguments("kaldi_fbank"))
     identity = describe("kaldi_fbank", options)
-    if args.write_id:
-        with replace_file(args.write_id) as file:
-            file.write(identity)
+    if args.print_id:
+        print(identity, end="")
         return
     if args.scp is None:
         parser.error("data_dir, ark and scp are needed")
+    import torch  # three seconds that --print-id does without
+
     torch.set_num_threads(1)  # jobs are the parallelism
     frontend = FRONTENDS.build("kaldi_fbank", options)
 

@@ -7,7 +7,16 @@ from sv_py.cli import InputError, Parser, command, first_few
 from sv_py.data.shard_job import make_shard
 from sv_py.data.vad import WebrtcArguments, webrtc
 from sv_py.features.arguments import describe, read_conf
-from sv_py.io.text import read_table
+from sv_py.io.text import read_counts, read_lines
+
+
+def check_front_end(options: WebrtcArguments, feats_id: Path) -> None:
+    """Raise InputError if the decisions would not fall on the frames of the features that ``feats_id`` describes."""
+    ours = describe("webrtc", options).splitlines()
+    theirs = dict(line.partition("=")[::2] for line in read_lines(feats_id)) if feats_id.exists() else {}
+    for name, value in (line.partition("=")[::2] for line in ours):
+        if theirs.get(name, value) != value and name != "frontend":
+            raise InputError(f"{name} is {theirs[name]} for the features and {value} for the detector", feats_id)
 
 
 def main() -> None:
@@ -21,7 +30,9 @@ def main() -> None:
     args = parser.parse_args()
     log.setup()
     options = read_conf(args.config, WebrtcArguments)
-    num_frames = {u: int(n) for u, n in read_table(args.data_dir / "utt2num_frames", columns=2).items()}
+    check_front_end(options, args.data_dir / "feats.id")
+    num_frames = read_counts(args.data_dir / "utt2num_frames")
+    identity = describe("webrtc", options) + "".join(f"{utt} {count}\n" for utt, count in num_frames.items())
     silent: list[str] = []
 
     def compute(utt, samples):
@@ -33,7 +44,7 @@ def main() -> None:
         return decisions
 
     make_shard(
-        args.data_dir, args.ark, args.scp, options.sample_frequency, describe("webrtc", options), compute,
+        args.data_dir, args.ark, args.scp, options.sample_frequency, identity, compute,
         pipes=args.allow_pipes == "true",
     )  # fmt: skip
     if silent:

@@ -4,6 +4,7 @@ No inheritance, no interpolation, no aliases, nothing executed. Errors name file
 """
 
 import dataclasses
+import math
 import re
 import types
 import typing
@@ -18,7 +19,26 @@ from sv_py.schema import SECTIONS, Config, Part
 
 # YAML 1.1 takes 1e-3 for a string; everybody else takes it for a number
 _FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
-_STR, _INT, _NUMBER, _BOOL, _NULL = (f"tag:yaml.org,2002:{t}" for t in ("str", "int", "float", "bool", "null"))
+_WHOLE = re.compile(r"[-+]?(0|[1-9]\d*)")  # YAML 1.1 takes 010 for 8
+_STR, _INT, _NUMBER, _BOOL, _NULL, _MAP, _SEQ = (
+    f"tag:yaml.org,2002:{t}" for t in ("str", "int", "float", "bool", "null", "map", "seq")
+)
+_SET = "--set "  # begins the name of the source of a value that came from the command line
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes of which every mark knows the name of its source; knows no aliases."""
+
+    def __init__(self, text: str, source: str):
+        super().__init__(text)
+        self.name = source
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        """As in the parent class."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not used here", problem_mark=mark)
+        return super().compose_node(parent, index)
 
 
 def load(path: str | Path, overrides: list[str] = ()) -> Config:
@@ -26,10 +46,14 @@ def load(path: str | Path, overrides: list[str] = ()) -> Config:
     path = Path(path)
     if not path.is_file():
         raise InputError("no such file", path)
-    root = _compose(path.read_text(encoding="utf-8"), str(path))
+    data = path.read_bytes()
+    try:
+        root = _compose(data.decode("utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise InputError("not UTF-8", path, 1 + data[: error.start].count(b"\n")) from None
     for override in overrides:
         _override(root, override)
-    return _read(Config, root, "", str(path))
+    return _read(Config, root, "")
 
 
 def to_dict(value: Any) -> Any:
@@ -43,7 +67,11 @@ def to_dict(value: Any) -> Any:
 
 def from_dict(values: dict, source: str) -> Config:
     """The configuration that ``to_dict`` gave; ``source`` is named in errors (a checkpoint's path)."""
-    return _read(Config, _compose(yaml.safe_dump(values), source), "", source)
+    try:
+        text = yaml.safe_dump(values)
+    except yaml.YAMLError:
+        raise InputError("its configuration is not one of plain values", source) from None
+    return _read(Config, _compose(text, source), "")
 
 
 def dump(config: Config, keys: tuple[str, ...] | None = None) -> str:
@@ -69,13 +97,13 @@ def lookup(config: Config, key: str) -> Any:
 def _compose(text: str, source: str) -> yaml.Node:
     """The node tree of YAML ``text``; every node carries its line."""
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise InputError("aliases (*name) are not used here", source)
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = _Loader(text, source).get_single_node()
     except yaml.MarkedYAMLError as error:
-        raise InputError(f"not YAML: {error.problem}", source, error.problem_mark.line + 1) from None
-    except yaml.YAMLError as error:
-        raise InputError(f"not YAML: {error}", source) from None
+        raise _error(f"bad YAML: {error.problem}", error.problem_mark) from None
+    except yaml.reader.ReaderError as error:
+        raise InputError(f"bad YAML: {error.reason}", source, 1 + text[: error.position].count("\n")) from None
+    except RecursionError:
+        raise InputError("bad YAML: nested too deeply", source) from None
     if root is None:
         raise InputError("is empty", source)
     return root
@@ -86,25 +114,23 @@ def _override(root: yaml.Node, override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise InputError(f"--set {override}: expected key=value")
-    value = _compose(text or "''", f"--set {override}")
-    value.override = override
+    value = _compose(text or "''", _SET + override)
     node, parts = root, key.split(".")
     for depth, part in enumerate(parts):
         last = depth == len(parts) - 1
         if isinstance(node, yaml.SequenceNode):
-            if not part.isdigit() or int(part) >= len(node.value):
+            if not part.isdecimal() or int(part) >= len(node.value):
                 raise InputError(f"--set {override}: '{part}' is not one of the {len(node.value)} entries (0, 1...)")
             if last:
                 node.value[int(part)] = value
             node = node.value[int(part)]
             continue
         if not isinstance(node, yaml.MappingNode):
-            raise InputError(f"--set {override}: '{parts[depth - 1]}' has no keys")
+            raise InputError(f"--set {override}: '{parts[depth - 1] if depth else 'the file'}' has no keys")
         found = next((i for i, (k, _) in enumerate(node.value) if k.value == part), None)
         if last or found is None:
-            child = value if last else yaml.MappingNode("tag:yaml.org,2002:map", [], value.start_mark, value.end_mark)
+            child = value if last else yaml.MappingNode(_MAP, [], value.start_mark, value.end_mark)
             name = yaml.ScalarNode(_STR, part, value.start_mark, value.end_mark)
-            name.override = child.override = override
             if found is None:
                 node.value.append((name, child))
             else:
@@ -114,94 +140,98 @@ def _override(root: yaml.Node, override: str) -> None:
             node = node.value[found][1]
 
 
-def _fail(message: str, node: yaml.Node, source: str) -> typing.NoReturn:
-    override = getattr(node, "override", None)
-    if override is not None:
-        raise InputError(f"--set {override}: {message}")
-    raise InputError(message, source, node.start_mark.line + 1)
+def _error(message: str, mark: yaml.Mark) -> InputError:
+    return InputError(message, mark.name, None if mark.name.startswith(_SET) else mark.line + 1)
 
 
-def _read(kind: Any, node: yaml.Node, key: str, source: str) -> Any:
+def _fail(message: str, node: yaml.Node) -> typing.NoReturn:
+    raise _error(message, node.start_mark)
+
+
+def _read(kind: Any, node: yaml.Node, key: str) -> Any:
     """The value of ``node`` as type ``kind``; ``key`` is its dotted name for messages."""
     if dataclasses.is_dataclass(kind):
-        return _read_dataclass(kind, node, key, source)
+        return _read_dataclass(kind, node, key)
     origin, options = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         if node.tag == _NULL:
             return None
-        return _read(next(o for o in options if o is not type(None)), node, key, source)
+        return _read(next(o for o in options if o is not type(None)), node, key)
     if origin is tuple:
-        if not isinstance(node, yaml.SequenceNode):
-            _fail(f"{key} is a list", node, source)
+        if node.tag != _SEQ:
+            _fail(f"{key} is a list", node)
         kinds = [options[0]] * len(node.value) if options[-1] is Ellipsis else list(options)
         if len(kinds) != len(node.value):
-            _fail(f"{key} is a list of {len(kinds)} values", node, source)
-        return tuple(_read(k, n, f"{key}.{i}", source) for i, (k, n) in enumerate(zip(kinds, node.value, strict=True)))
+            _fail(f"{key} is a list of {len(kinds)} values", node)
+        return tuple(_read(k, n, f"{key}.{i}") for i, (k, n) in enumerate(zip(kinds, node.value, strict=True)))
     if isinstance(node, yaml.ScalarNode):
         text = node.value
         if kind is bool and node.tag == _BOOL and text.lower() in ("true", "false"):
             return text.lower() == "true"
-        if kind is int and node.tag == _INT and re.fullmatch(r"[-+]?\d+", text):
+        if kind is int and node.tag == _INT and _WHOLE.fullmatch(text):
             return int(text)
-        if kind is float and node.tag in (_INT, _NUMBER, _STR) and _FLOAT.fullmatch(text):
+        plain_number = not node.style and node.tag in (_INT, _NUMBER, _STR) and _FLOAT.fullmatch(text)
+        if kind is float and plain_number and math.isfinite(float(text)):
             return float(text)
         if kind is str and node.tag == _STR:
             return text
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
     shown = repr(node.value) if isinstance(node, yaml.ScalarNode) else "a list or mapping"
-    return _fail(f"{key} is {names[kind]}, not {shown}", node, source)
+    return _fail(f"{key} is {names[kind]}, not {shown}", node)
 
 
-def _read_dataclass(kind: type, node: yaml.Node, key: str, source: str) -> Any:
+def _read_dataclass(kind: type, node: yaml.Node, key: str) -> Any:
     """An instance of the dataclass ``kind`` from a mapping node; unknown and missing keys are errors."""
-    if not isinstance(node, yaml.MappingNode):
-        _fail(f"{key or 'the file'} is a mapping with the keys {', '.join(_names(kind))}", node, source)
+    if node.tag != _MAP:
+        _fail(f"{key or 'the file'} is a mapping with the keys {', '.join(_names(kind))}", node)
     fields = {f.name: f for f in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
     values = {}
-    for name_node, child in node.value:
-        name = name_node.value
-        where = f"{key}.{name}" if key else str(name)
-        if name not in fields:
-            _fail(f"unknown key '{where}'{near_miss(str(name), fields)}; known: {', '.join(fields)}", name_node, source)
-        if name in values:
-            _fail(f"key '{where}' a second time", name_node, source)
+    for name, child in _children(kind, node, key).items():
+        where = f"{key}.{name}" if key else name
         table = fields[name].metadata.get("table")
-        values[name] = (
-            _read(hints[name], child, where, source) if table is None else _read_part(table, child, where, source)
-        )
+        values[name] = _read(hints[name], child, where) if table is None else _read_part(table, child, where)
     missing = [
         f.name for f in fields.values()
         if f.name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     ]  # fmt: skip
     if missing:
-        _fail(f"{key or 'the file'} lacks {', '.join(missing)}", node, source)
+        _fail(f"{key or 'the file'} lacks {', '.join(missing)}", node)
     try:
         return kind(**values)
     except InputError as error:  # a cross-check of the dataclass: say where
-        return _fail(f"{key}: {error}" if key else str(error), node, source)
+        return _fail(f"{key}: {error}" if key else str(error), node)
 
 
-def _read_part(table: Any, node: yaml.Node, key: str, source: str) -> Part:
+def _read_part(table: Any, node: yaml.Node, key: str) -> Part:
     """A table entry: `{name: x, args: {...}}`; which arguments there are depends on the name."""
-    if not isinstance(node, yaml.MappingNode):
-        _fail(f"{key} is a mapping with name and args", node, source)
-    children = {name.value: (name, child) for name, child in node.value}
-    for name, (name_node, _) in children.items():
-        if name not in _names(Part):
-            _fail(
-                f"unknown key '{key}.{name}'{near_miss(str(name), _names(Part))}; known: name, args", name_node, source
-            )
+    if node.tag != _MAP:
+        _fail(f"{key} is a mapping with name and args", node)
+    children = _children(Part, node, key)
     if "name" not in children:
-        _fail(f"{key} lacks name", node, source)
-    name_node = children["name"][1]
-    name = _read(str, name_node, f"{key}.name", source)
+        _fail(f"{key} lacks name", node)
+    name = _read(str, children["name"], f"{key}.name")
     try:
         kind = table.arguments(name, f"{key}.name: ")
     except InputError as error:
-        _fail(str(error), name_node, source)
-    empty = yaml.MappingNode("tag:yaml.org,2002:map", [], node.start_mark, node.end_mark)
-    return Part(name, _read(kind, children.get("args", (None, empty))[1], f"{key}.args", source))
+        _fail(str(error), children["name"])
+    empty = yaml.MappingNode(_MAP, [], node.start_mark, node.end_mark)
+    return Part(name, _read(kind, children.get("args", empty), f"{key}.args"))
+
+
+def _children(kind: type, node: yaml.MappingNode, key: str) -> dict[str, yaml.Node]:
+    """The nodes of a mapping by name; names that ``kind`` does not have, and repeated ones, are errors."""
+    known = _names(kind)
+    children: dict[str, yaml.Node] = {}
+    for name_node, child in node.value:
+        name = name_node.value if isinstance(name_node, yaml.ScalarNode) else "a list or mapping"
+        where = f"{key}.{name}" if key else name
+        if name not in known:
+            _fail(f"unknown key '{where}'{near_miss(name, known)}; known: {', '.join(known)}", name_node)
+        if name in children:
+            _fail(f"key '{where}' a second time", name_node)
+        children[name] = child
+    return children
 
 
 def _names(kind: type) -> list[str]:

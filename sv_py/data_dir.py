@@ -52,8 +52,8 @@ def run_validate(args: argparse.Namespace) -> int:
 
 def run_fix(args: argparse.Namespace) -> None:
     """Mend a data dir in place: sort, keep the utterances that all files have, make spk2utt. Saves .backup."""
-    fix(args.data_dir, note)
-    _report(args.data_dir, "mended")
+    changed = fix(args.data_dir, note)
+    _report(args.data_dir, f"mended {', '.join(changed)}" if changed else "nothing to mend")
 
 
 def run_copy(args: argparse.Namespace) -> None:

@@ -24,7 +24,8 @@ def main() -> None:
     args = parser.parse_args()
     log.setup()
     torch.set_num_threads(args.num_threads)
-    done = Done(args.scp.with_suffix(".done"), [args.model, args.data_dir / "feats.scp", args.data_dir / "feats.id"])
+    inputs = [args.model, *(args.data_dir / name for name in ("feats.scp", "feats.id", "vad.scp"))]
+    done = Done(args.scp.with_suffix(".done"), inputs)
     if done:
         log.logger.info("%s is there already", args.ark)
         return

@@ -49,6 +49,8 @@ def main() -> None:
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("out_dir", type=Path, help="an existing folder for the three lists")
     args = parser.parse_args()
+    if args.trials < 1 or args.seed < 0:
+        raise InputError(f"--trials must be at least 1 and --seed at least 0, not {args.trials} and {args.seed}")
     log.setup()
     utt2spk = read_table(args.data_dir / "utt2spk", columns=2)
     genders = args.data_dir / "spk2gender"

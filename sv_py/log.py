@@ -16,10 +16,21 @@ def setup() -> None:
     )
 
 
+class _Lines:
+    """A stream on which a progress bar writes lines, where it would redraw itself on a terminal."""
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            sys.stderr.write(f"{text.strip()}\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def progress(items: Iterable, total: int | None = None, what: str = "", unit: str = "utt", initial: int = 0) -> tqdm:
-    """A progress bar with rate and time left; a line every 30 s where stderr is a log file."""
+    """A progress bar with rate and time left; in a log file a line every 30 s."""
     live = sys.stderr.isatty()
     return tqdm(
-        items, total=total, desc=what, unit=unit, initial=initial, dynamic_ncols=live, file=sys.stderr,
-        mininterval=0.5 if live else 30, maxinterval=10 if live else 60,
+        items, total=total, desc=what, unit=unit, initial=initial, dynamic_ncols=live, ncols=None if live else 100,
+        file=sys.stderr if live else _Lines(), mininterval=0.5 if live else 30, maxinterval=10 if live else 60,
     )  # fmt: skip

@@ -30,6 +30,12 @@ def _part(table: Table, default: str | None = None) -> Any:
     return field(default_factory=lambda: Part(default, table.arguments(default)()), metadata={"table": table})
 
 
+def _at_least(section: Any, least: int, *names: str) -> None:
+    for name in names:
+        if getattr(section, name) < least:
+            raise InputError(f"{name} must be at least {least}, is {getattr(section, name)}")
+
+
 @dataclass(frozen=True)
 class Features:
     """What happens to stored features between ark and network, in training and extraction alike."""
@@ -47,6 +53,11 @@ class HoldOut:
     dev_speakers: int = 16  # speakers taken out of training; those with one utterance never are
     dev_trials: int = 2000  # at most so many target and so many non-target dev trials
     seed: int = 0  # chooses speakers and trials
+
+    def __post_init__(self):
+        _at_least(self, 0, "min_frames", "seed")
+        _at_least(self, 1, "min_utts", "dev_trials")
+        _at_least(self, 2, "dev_speakers")
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,9 @@ class Mask:
     time: int = 0  # longest stripe of frames; 0: none
     frequency: int = 0  # widest stripe of bins; 0: none
 
+    def __post_init__(self):
+        _at_least(self, 0, "time", "frequency")
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -91,11 +105,11 @@ class Phase:
     mask: Mask = field(default_factory=Mask)
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size", "crop"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1, is {getattr(self, name)}")
+        _at_least(self, 1, "epochs", "batch_size", "crop")
         if self.crops_per_utt <= 0:
             raise InputError(f"crops_per_utt must be positive, is {self.crops_per_utt}")
+        if self.margin_ramp is not None and not 0 <= self.margin_ramp[0] <= self.margin_ramp[1]:
+            raise InputError(f"margin_ramp is [first, last] with 0 <= first <= last, not {list(self.margin_ramp)}")
         if not self.name.replace("_", "").isalnum():
             raise InputError(f"a phase's name is a folder: letters, digits and '_' only, not '{self.name}'")
 
@@ -106,6 +120,9 @@ class Scoring:
 
     backend: Part = _part(BACKENDS, "cosine")
     bootstrap: int = 500  # replicates for the 95 % intervals; 0: none
+
+    def __post_init__(self):
+        _at_least(self, 0, "bootstrap")
 
 
 @dataclass(frozen=True)
@@ -127,6 +144,7 @@ class Config:
             raise InputError("phases: at least one is needed")
         if len(set(names)) < len(names):
             raise InputError(f"phases: a name twice: {', '.join(names)}")
+        _at_least(self, 0, "seed")
 
 
 # Which keys each stage depends on: a stamp hashes only its own, so a change of margin leaves features valid.

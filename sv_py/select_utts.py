@@ -1,12 +1,19 @@
 """List the utterances of a data dir that may train: long enough, enough speech, speakers with enough of them."""
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sv_py import log
-from sv_py.cli import InputError, Parser, command
+from sv_py.cli import InputError, Parser, command, first_few
 from sv_py.io.ark import ArkReader
-from sv_py.io.text import read_table, write_lines
+from sv_py.io.text import read_counts, read_table, write_lines
+
+
+def _refuse_gaps(utts: Iterable[str], table: Mapping[str, object], path: Path) -> None:
+    lacking = [utt for utt in utts if utt not in table]
+    if lacking:
+        raise InputError(f"lacks {first_few(lacking)}", path)
 
 
 def main() -> None:
@@ -20,11 +27,13 @@ def main() -> None:
     args = parser.parse_args()
     log.setup()
     utt2spk = read_table(args.data_dir / "utt2spk", columns=2)
-    num_frames = read_table(args.data_dir / "utt2num_frames", columns=2)
-    kept = [u for u in utt2spk if int(num_frames.get(u, 0)) >= args.min_frames]
+    num_frames = read_counts(args.data_dir / "utt2num_frames")
+    _refuse_gaps(utt2spk, num_frames, args.data_dir / "utt2num_frames")
+    kept = [u for u in utt2spk if num_frames[u] >= args.min_frames]
     if args.min_voiced_frames:
         vad, reader = read_table(args.data_dir / "vad.scp"), ArkReader()
-        kept = [u for u in kept if u in vad and reader.read(vad[u], key=u).sum() >= args.min_voiced_frames]
+        _refuse_gaps(kept, vad, args.data_dir / "vad.scp")
+        kept = [u for u in kept if reader.read(vad[u], key=u).sum() >= args.min_voiced_frames]
     counts = Counter(utt2spk[u] for u in kept)
     kept = [u for u in kept if counts[utt2spk[u]] >= args.min_utts]
     if not kept:

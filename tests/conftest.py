@@ -31,6 +31,42 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tiny_wavs(tmp_path_factory) -> Path:
+    """Folder of eight recordings, `<speaker>-<n>.wav`, of four synthetic voices; 0.5 to 0.9 s, 16 kHz, 16 bit."""
+    import numpy as np
+    import soundfile
+
+    from sv_py.data import synthetic
+
+    folder = tmp_path_factory.mktemp("tiny_wavs")
+    for i, name in enumerate(("ann", "bea", "cal", "dan")):
+        voice = synthetic.draw_voice(np.random.default_rng(i), "ffmm"[i])
+        for n in (1, 2):
+            speech = synthetic.speak(voice, 0.4 + 0.05 * (2 * i + n), np.random.default_rng([i, n]))
+            soundfile.write(folder / f"{name}-{n}.wav", 0.1 * speech / abs(speech).max(), 16000, subtype="PCM_16")
+    return folder
+
+
+@pytest.fixture
+def tiny_data_dir(tmp_path, tiny_wavs) -> Path:
+    """A data dir `data/tiny` in tmp_path, of ``tiny_wavs``: audio only, with spk2gender."""
+    return make_tiny_data_dir(tmp_path / "data" / "tiny", tiny_wavs)
+
+
+def make_tiny_data_dir(folder: Path, wavs: Path) -> Path:
+    """Write the data dir of ``tiny_wavs`` to ``folder``."""
+    from sv_py.io.text import invert, write_table
+
+    folder.mkdir(parents=True)
+    utt2spk = {wav.stem: wav.stem.split("-")[0] for wav in wavs.iterdir()}
+    write_table(folder / "utt2spk", utt2spk)
+    write_table(folder / "spk2utt", {spk: " ".join(utts) for spk, utts in invert(utt2spk).items()})
+    write_table(folder / "wav.scp", {utt: wavs / f"{utt}.wav" for utt in utt2spk})
+    write_table(folder / "spk2gender", {"ann": "f", "bea": "f", "cal": "m", "dan": "m"})
+    return folder
+
+
 @pytest.fixture
 def run(tmp_path):
     """``run(*argv, cwd=tmp_path, code=0, **env)``: a real subprocess; asserts its exit status, returns it with .stdout and .stderr."""

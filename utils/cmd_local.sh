@@ -84,12 +84,12 @@ log_of() {
 
 run_job() {
   local log line started code=0 argv=("${command[@]}")
+  [ "$gpu" = 0 ] || lease_devices "$1"
   log="$(log_of "$1")"
   [ -z "$name" ] || argv=("${argv[@]//$name/$1}")
   [[ $log != */* ]] || mkdir -p "${log%/*}"
   printf -v line ' %q' "${argv[@]}"
   printf '#%s\n# Running on %s\n' "$line" "$HOSTNAME" >|"$log"
-  [ "$gpu" = 0 ] || lease_devices "$1"
   started=$SECONDS
   printf '# Started at %(%F %T)T\n' -1 >>"$log"
   set -m # gives the job a process group of its own
@@ -148,22 +148,24 @@ else # nproc knows affinity, but would take OMP_NUM_THREADS for the number of co
   [ "$num_workers" -ge 1 ] || num_workers=1
 fi
 if [ ${#max_jobs_run[@]} -gt 0 ]; then
-  num_workers="$(printf '%s\n' "${max_jobs_run[@]}" | sort -n | head -n 1)"
-  [ "$num_workers" -ge 1 ] || usage_error "--max-jobs-run is 1 or more, not $num_workers"
+  limit="$(printf '%s\n' "${max_jobs_run[@]}" | sort -n | head -n 1)"
+  [ "$limit" -ge 1 ] || usage_error "--max-jobs-run is 1 or more, not $limit"
+  # More jobs than cores is the caller's choice; more than the devices could only wait.
+  [ "$gpu" -gt 0 ] && [ "$limit" -gt "$num_workers" ] || num_workers="$limit"
 fi
 num_jobs=$((last - first + 1))
 [ "$num_workers" -le "$num_jobs" ] || num_workers=$num_jobs
 
 state="$(mktemp -d)"
-workers=() started=false stopped=''
+mkfifo "$state/alive"
+exec {alive}<>"$state/alive"
+exec {watch}<"$state/alive"
 trap 'echo end >&"$alive"; rm -rf "$state"' EXIT
+workers=() started=false stopped=''
 for signal in HUP INT TERM; do
   # shellcheck disable=SC2064  # the name of the signal is wanted now
   trap "stop $signal" "$signal"
 done
-mkfifo "$state/alive"
-exec {alive}<>"$state/alive"
-exec {watch}<"$state/alive"
 set -m
 for ((n = 0; n < num_workers; n++)); do
   worker {alive}>&- {watch}<&- &

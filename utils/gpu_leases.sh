@@ -1,6 +1,7 @@
-# shellcheck shell=bash disable=SC2154  # gpu and state are the caller's
+# shellcheck shell=bash
 # Sourced by a dispatcher: leases of CUDA devices. A lease is a lock (flock) on a file of this host, one per device.
-# The caller sets $gpu, the number of devices per job, and $state, a folder that lives as long as its jobs.
+# The caller sets $gpu, the number of devices per job, $state, a folder that lives as long as its jobs, and $stopped,
+# true once no more jobs shall begin.
 
 # The devices that jobs may lease, and the folder of their locks.
 find_devices() {
@@ -19,21 +20,24 @@ find_devices() {
 }
 
 # Waits until $gpu devices are free, locks them and shows them to the job. The job inherits the locks, so the kernel
-# gives each back when the last process that may use the device is gone, however it ends.
+# gives each back when the last process that may use the device is gone, however it ends. $1 is the number of the job.
 lease_devices() {
-  local device fd gate mine=()
+  local device fd gate mine=() waits=false
   while true; do
-    exec {gate}>"$locks/gate" # one chooses at a time: two that want two of two never hold one each
+    exec {gate}>>"$locks/gate" # one chooses at a time: two that want two of two never hold one each
     flock "$gate"
     for device in "${devices[@]}"; do
       [ ${#mine[@]} -lt "$gpu" ] || break
-      exec {fd}>"$locks/${device//\//_}"
+      exec {fd}>>"$locks/${device//\//_}"
       if flock -n "$fd"; then mine+=("$device") leases+=("$fd"); else exec {fd}>&-; fi
     done
     exec {gate}>&-
     [ ${#mine[@]} -lt "$gpu" ] || break
     end_leases
     mine=()
+    ! $stopped || exit 0
+    $waits || echo "cmd_local.sh: job $1 waits for $gpu of the devices ${devices[*]}" >&2
+    waits=true
     sleep 0.5
   done
   device="$(IFS=,; echo "${mine[*]}")"

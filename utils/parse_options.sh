@@ -86,10 +86,10 @@ _po_read_section() {
     number=$((number + 1))
     if [[ $line == '# Begin configuration section.'* ]]; then
       inside=true
-    elif [[ $line == '# End configuration section.'* ]]; then
-      return
     elif ! $inside || [ -z "$line" ]; then
       continue
+    elif [[ $line == '# End configuration section.'* ]]; then
+      return
     elif [[ $line =~ ^[[:space:]]*# ]]; then
       _po_lines+=("  ${line#"${line%%[!# ]*}"}")
     elif [[ $line =~ $assignment ]]; then

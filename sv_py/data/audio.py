@@ -1,6 +1,7 @@
 """Audio of a data dir: wav.scp, with or without segments."""
 
 import io
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,6 +12,10 @@ import soundfile
 
 from sv_py.cli import InputError
 from sv_py.io.text import read_table
+
+# libsndfile reads a truncated WAV as a shorter one and only notes it in its log
+_TRUNCATED = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
+_STREAMED = 0x7F000000  # bytes; such a length stands for one that the writer, a pipe, could not know
 
 
 def utterances(data_dir: str | Path, rate: int, pipes: bool = False) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
@@ -23,7 +28,8 @@ def utterances(data_dir: str | Path, rate: int, pipes: bool = False) -> Iterator
     """
     data_dir = Path(data_dir)
     wav_scp = read_table(data_dir / "wav.scp")
-    if not (data_dir / "segments").exists():
+    segments = data_dir / "segments"
+    if not segments.exists():
         for utt, source in wav_scp.items():
             yield utt, partial(_samples, utt, source, rate, pipes)
         return
@@ -31,20 +37,25 @@ def utterances(data_dir: str | Path, rate: int, pipes: bool = False) -> Iterator
 
     def cut(utt: str, rec: str, start: float, end: float) -> np.ndarray:
         if rec not in latest:
-            audio = _samples(rec, wav_scp[rec], rate, pipes)
+            audio = _samples(utt, wav_scp[rec], rate, pipes)
             latest.clear()
             latest[rec] = audio
-        first, stop = round(start * rate), round(end * rate)
-        if not 0 <= first < stop <= len(latest[rec]):
-            seconds = len(latest[rec]) / rate
-            raise InputError(f"'{utt}' is {start} to {end} s of '{rec}', which lasts {seconds:.3f} s")
-        return latest[rec][first:stop]
+        seconds = len(latest[rec]) / rate
+        if not 0 <= start < end <= seconds + 0.5 / rate:  # also refuses NaN
+            raise InputError(f"'{utt}' is {start} to {end} s of '{rec}', which lasts {seconds:.3f} s", segments)
+        return latest[rec][round(start * rate) : round(end * rate)]
 
-    for utt, value in read_table(data_dir / "segments", columns=4).items():
-        rec, start, end = value.split()
+    for line, (utt, value) in enumerate(read_table(segments, columns=4).items(), 1):
+        rec, *times = value.split()
         if rec not in wav_scp:
-            raise InputError(f"'{utt}' is cut from '{rec}', which wav.scp lacks", data_dir / "segments")
-        yield utt, partial(cut, utt, rec, float(start), float(end))
+            raise InputError(f"'{utt}' is cut from '{rec}', which wav.scp lacks", segments, line)
+        try:
+            start, end = map(float, times)
+        except ValueError:
+            raise InputError(
+                f"'{utt}' begins and ends at seconds, not at {' and '.join(times)}", segments, line
+            ) from None
+        yield utt, partial(cut, utt, rec, start, end)
 
 
 def _samples(key: str, source: str, rate: int, pipes: bool) -> np.ndarray:
@@ -56,18 +67,23 @@ def _samples(key: str, source: str, rate: int, pipes: bool) -> np.ndarray:
             raise InputError(f"'{key}': exit status {done.returncode} of: {source}")
         file = io.BytesIO(done.stdout)
     else:
+        if not Path(source).exists():
+            raise InputError(f"'{key}': no such file", source)
         file = source
     try:
-        audio, found = soundfile.read(file, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(file) as sound:
+            if sound.samplerate != rate:
+                raise InputError(f"'{key}': sample rate {sound.samplerate} Hz instead of {rate} Hz", source)
+            if sound.channels != 1:
+                raise InputError(f"'{key}': {sound.channels} channels instead of one", source)
+            truncated = _TRUNCATED.search(sound.extra_info)
+            audio = sound.read(dtype="float32")
     except (soundfile.LibsndfileError, OSError) as error:
-        reason = "no such file" if not Path(source).exists() and not source.endswith("|") else f"not audio: {error}"
-        raise InputError(f"'{key}': {reason}", source) from None
-    if found != rate:
-        raise InputError(f"'{key}': sample rate {found} Hz instead of {rate} Hz", source)
-    if audio.shape[1] != 1:
-        raise InputError(f"'{key}': {audio.shape[1]} channels instead of one", source)
+        raise InputError(f"'{key}': not audio, or damaged: {error}", source) from None
+    if truncated and int(truncated[1]) < _STREAMED:
+        raise InputError(f"'{key}': truncated, {truncated[2]} of {truncated[1]} bytes are there", source)
     if len(audio) == 0:
         raise InputError(f"'{key}': no samples", source)
     if not np.isfinite(audio).all():
         raise InputError(f"'{key}': NaN or infinite samples", source)
-    return audio[:, 0] * 32768.0
+    return audio * 32768.0

@@ -1,4 +1,4 @@
-"""Training crops of stored features: which utterance, which frames, which masks are functions of (seed, epoch, index)."""
+"""Training crops of stored features: which utterance, frames and masks are functions of (seed, epoch, index)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from sv_py.cli import InputError, first_few
 from sv_py.io.ark import ArkReader
-from sv_py.io.text import read_table
+from sv_py.io.text import read_counts, read_table
 from sv_py.schema import Features, Phase
 
 _PLAN, _MASK = range(2)  # independent streams of random numbers
@@ -22,12 +22,15 @@ class FeatureSet:
         self.utt2spk = read_table(data_dir / "utt2spk", columns=2)
         self.feats = read_table(data_dir / "feats.scp")
         self.vad = read_table(data_dir / "vad.scp") if options.vad else {}
-        lacking = [u for u in self.utt2spk if u not in self.feats or (options.vad and u not in self.vad)]
-        if lacking:
-            what = "feats.scp or vad.scp" if options.vad else "feats.scp"
-            raise InputError(f"{what} lacks {first_few(lacking)}", data_dir)
+        self.num_frames = read_counts(data_dir / "utt2num_frames")
+        needed = {"feats.scp": self.feats, "utt2num_frames": self.num_frames}
+        if options.vad:
+            needed["vad.scp"] = self.vad
+        for name, table in needed.items():
+            lacking = [utt for utt in self.utt2spk if utt not in table]
+            if lacking:
+                raise InputError(f"lacks {first_few(lacking)}", data_dir / name)
         self.utts = list(self.utt2spk)
-        self.num_frames = read_table(data_dir / "utt2num_frames", columns=2)
         self.id = (data_dir / "feats.id").read_text() if (data_dir / "feats.id").exists() else ""
         self._reader = ArkReader()
 
@@ -41,14 +44,17 @@ class FeatureSet:
         """
         if self.options.vad:
             voiced = self._reader.read(self.vad[utt], key=utt) > 0
-            frames = self._reader.read(self.feats[utt], key=utt)[voiced]
-            total = len(frames)
-            first, stop = self._crop(total, start, length)
+            frames = self._reader.read(self.feats[utt], key=utt)
+            if len(voiced) != len(frames):
+                raise InputError(f"'{utt}' has {len(frames)} frames, and decisions for {len(voiced)}", self.vad[utt])
+            frames = frames[voiced]
+            first, stop = self._crop(len(frames), start, length)
             frames = frames[first:stop]
         else:
-            total = int(self.num_frames[utt])
-            first, stop = self._crop(total, start, length)
+            first, stop = self._crop(self.num_frames[utt], start, length)
             frames = self._reader.read(self.feats[utt], first, stop, utt)
+            if stop is not None and len(frames) < stop - first:
+                raise InputError(f"'{utt}' has fewer frames than utt2num_frames says", self.feats[utt])
         if len(frames) == 0:
             raise InputError(f"'{utt}' has no frames" + (" of speech" if self.options.vad else ""))
         if not np.isfinite(frames).all():
@@ -86,7 +92,7 @@ class TrainingBatches:
         count = len(self.features)
         weight = np.ones(count)
         if self.phase.crops_by_length:
-            frames = np.array([int(self.features.num_frames[u]) for u in self.features.utts], dtype=float)
+            frames = np.array([self.features.num_frames[u] for u in self.features.utts], dtype=float)
             weight = np.maximum(frames, self.phase.crop)
         # crops per utterance: the whole part for sure, the rest by one systematic draw
         wanted = np.cumsum(weight / weight.sum() * round(count * self.phase.crops_per_utt))

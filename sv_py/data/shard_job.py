@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sv_py.cli import InputError, first_few
+from sv_py.cli import InputError
 from sv_py.data.audio import utterances
 from sv_py.io.ark import write_ark
 from sv_py.io.current import Done
@@ -17,13 +17,14 @@ def make_shard(
     data_dir: Path, ark: Path, scp: Path, rate: int, identity: str, compute: Callable[[str, np.ndarray], np.ndarray],
     pipes: bool = False, skip_bad: bool = False,
 ) -> None:  # fmt: skip
-    """Write ``compute(utt, samples)`` of every utterance to ``ark`` and ``scp``, with utt2num_frames and utt2dur beside.
+    """Write ``compute(utt, samples)`` of every utterance to ``ark`` and ``scp``; beside it utt2num_frames and utt2dur.
 
     ``identity`` describes the computation; a shard whose inputs and identity are unchanged is left alone. Utterances
     that cannot be read or have no frame are all listed, and nothing is written, unless ``skip_bad``.
     """
+    total = len(read_table(data_dir / "utt2spk"))
     done = Done(scp.with_suffix(".done"), [identity, data_dir / "wav.scp", data_dir / "segments"])
-    if done:
+    if done and (skip_bad or len(read_table(scp)) == total):  # an earlier run may have been allowed to skip
         logger.info("%s is there already", ark)
         return
     done.begin()
@@ -32,7 +33,6 @@ def make_shard(
     bad: list[str] = []
 
     def items():
-        total = len(read_table(data_dir / "utt2spk"))
         for utt, load in progress(utterances(data_dir, rate, pipes), total, ark.name):
             try:
                 samples = load()
@@ -45,16 +45,14 @@ def make_shard(
             frames[utt] = len(array)
             durations[utt] = f"{len(samples) / rate:.3f}"
             yield utt, array
+        for message in bad:
+            logger.warning("%s: %s", "left out" if skip_bad else "bad", message)
         if bad and not skip_bad:
-            raise InputError(
-                f"{len(bad)} utterances cannot be used (--skip-bad true leaves them out): {first_few(bad)}"
-            )
+            raise InputError(f"{len(bad)} of {total} utterances cannot be used, all named above", data_dir)
         if not frames:
-            raise InputError(f"not one utterance can be used: {first_few(bad)}", data_dir)
+            raise InputError("not one utterance can be used", data_dir)
 
     write_ark(ark, scp, items())
-    for message in bad:
-        logger.warning("left out: %s", message)
     write_table(scp.with_suffix(".utt2num_frames"), frames)
     write_table(scp.with_suffix(".utt2dur"), durations)
     done.end()

@@ -58,18 +58,18 @@ def draw_voice(rng: np.random.Generator, gender: str, spread: float = 1.0) -> Vo
 
     return Voice(
         gender=gender,
-        pitch=pitch * vary(0.13),
-        pitch_range=1.5 * vary(0.4),
-        declination=3.0 + 2.0 * spread * rng.standard_normal(),
-        jitter=0.008 * vary(0.4),
-        shimmer=0.06 * vary(0.4),
-        breath=0.05 * vary(0.6),
-        open_quotient=float(np.clip(0.6 * vary(0.12), 0.35, 0.9)),
-        tilt=2200 * vary(0.35),
-        formants=tract * vary(0.045) * vary(0.04, 7),
-        vowels=vary(0.03, _VOWELS.shape),
-        bandwidth=vary(0.15),
-        rate=vary(0.12),
+        pitch=pitch * vary(0.18),
+        pitch_range=1.5 * vary(0.5),
+        declination=3.0 + 3.0 * spread * rng.standard_normal(),
+        jitter=0.008 * vary(0.5),
+        shimmer=0.06 * vary(0.5),
+        breath=0.05 * vary(0.8),
+        open_quotient=float(np.clip(0.6 * vary(0.18), 0.35, 0.9)),
+        tilt=2200 * vary(0.5),
+        formants=tract * vary(0.07) * vary(0.07, 7),
+        vowels=vary(0.045, _VOWELS.shape),
+        bandwidth=vary(0.2),
+        rate=vary(0.18),
     )
 
 
@@ -200,7 +200,7 @@ class Channel:
     level: float  # root mean square, dB below full scale
 
 
-def draw_channel(rng: np.random.Generator, snr: tuple[float, float] = (5.0, 25.0), severity: float = 1.0) -> Channel:
+def draw_channel(rng: np.random.Generator, snr: tuple[float, float] = (15.0, 35.0), severity: float = 1.0) -> Channel:
     """A recording condition with a signal-to-noise ratio in the range ``snr`` (dB).
 
     ``severity`` scales reverberation and colouring.

@@ -1,6 +1,7 @@
 """Options of the front ends under Kaldi's names, read from Kaldi's conf files. Torch-free."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +34,11 @@ class KaldiFbankArguments:
             raise InputError(f"window-type is povey, hamming, hanning or rectangular, not '{self.window_type}'")
         if not 0 <= self.low_freq < high <= nyquist:
             raise InputError(f"need 0 <= low-freq < high-freq <= {nyquist:g} Hz, not {self.low_freq:g} and {high:g}")
-        if self.num_mel_bins < 4 or self.frame_length <= 0 or self.frame_shift <= 0:
-            raise InputError("num-mel-bins must be at least 4, frame-length and frame-shift positive")
+        if self.num_mel_bins < 4:
+            raise InputError(f"num-mel-bins must be at least 4, is {self.num_mel_bins}")
+        sample = 1000 / self.sample_frequency
+        if self.frame_length < 2 * sample or self.frame_shift < sample:
+            raise InputError("frame-length must be two samples or more, frame-shift one or more")
 
 
 def read_conf(path: str | Path, kind: type) -> object:
@@ -44,7 +48,7 @@ def read_conf(path: str | Path, kind: type) -> object:
     """
     fields = {f.name.replace("_", "-"): f for f in dataclasses.fields(kind)}
     values: dict[str, object] = {}
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(read_lines(path, blank=True), 1):
         text = line.split("#", 1)[0].strip()
         if not text:
             continue
@@ -69,9 +73,12 @@ def _convert(text: str, kind: type, option: str, path: str | Path, number: int) 
             raise InputError(f"--{option} is true or false, not '{text}'", path, number)
         return text == "true"
     try:
-        return kind(text)
+        value = kind(text)
     except ValueError:
         raise InputError(f"--{option} is of type {kind.__name__}, not '{text}'", path, number) from None
+    if kind is float and not math.isfinite(value):
+        raise InputError(f"--{option} is a finite number, not '{text}'", path, number)
+    return value
 
 
 def describe(frontend: str, arguments: object) -> str:

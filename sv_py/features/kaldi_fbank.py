@@ -5,6 +5,7 @@ import math
 import torch
 from torch import nn
 
+from sv_py.cli import InputError
 from sv_py.features.arguments import KaldiFbankArguments
 
 _EPSILON = torch.finfo(torch.float32).eps  # Kaldi's floor of the energies
@@ -80,4 +81,9 @@ def _mel_filters(arguments: KaldiFbankArguments, fft: int) -> torch.Tensor:
     frequency = torch.arange(fft // 2, dtype=torch.float64) * arguments.sample_frequency / fft
     mel = 1127 * (1 + frequency / 700).log()
     left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    return torch.minimum((mel - left) / (centre - left), (right - mel) / (right - centre)).clamp(min=0).float()
+    filters = torch.minimum((mel - left) / (centre - left), (right - mel) / (right - centre)).clamp(min=0).float()
+    if not filters.any(dim=1).all():
+        raise InputError(
+            f"num-mel-bins {arguments.num_mel_bins} are too many for {fft // 2} frequencies: a filter has none"
+        )
+    return filters

@@ -1,12 +1,14 @@
 """Kaldi arks and scps: written shard by shard and whole, read by position through a memory map."""
 
 import io
+import struct
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
 import kaldiio
 import numpy as np
+from kaldiio.matio import read_kaldi
 
 from sv_py.cli import InputError
 from sv_py.io.atomic import replace_file
@@ -35,19 +37,30 @@ def write_ark(ark: str | Path, scp: str | Path, items: Iterable[tuple[str, np.nd
 
 def split_place(place: str, key: str = "") -> tuple[str, int]:
     """Path and byte offset of a scp value. Raises InputError for a pipe, which is never run."""
-    if place.rstrip().endswith("|") or place.startswith("|"):
-        raise InputError(f"{key}: pipes are not run: {place}")
     path, colon, offset = place.rpartition(":")
-    if not colon or not offset.isdigit():
-        return place, 0
+    if not colon or not offset.isdecimal():
+        path, offset = place, 0
+    if path.rstrip().endswith("|") or path.startswith("|"):
+        raise InputError(f"{key}: pipes are not run: {place}")
     return path, int(offset)
+
+
+def _load_whole(path: str, offset: int) -> np.ndarray:
+    """A compressed or text entry. Nothing else may reach kaldiio: it unpickles what says that it is a pickle."""
+    with open(path, "rb") as file:
+        file.seek(offset)
+        head = file.read(8)
+        file.seek(offset)
+        if not head.startswith(b"\0BCM") and not head.lstrip().startswith(b"["):
+            raise ValueError(f"an entry cannot begin with {head!r}")
+        return read_kaldi(file)
 
 
 class ArkReader:
     """Reads matrices and vectors, or only some rows of them, by their scp value ``path.ark:offset``.
 
-    Plain float32 and float64 entries are sliced in place; other kinds (compressed, text) are loaded
-    whole by kaldiio. Values with a pipe are refused: a swapped data dir must not run code.
+    Plain float32 and float64 entries are sliced in place; compressed and text matrices are loaded whole by
+    kaldiio. Pipes and other kinds of entries are refused: a swapped data dir must not run code.
     """
 
     def __init__(self):
@@ -59,10 +72,10 @@ class ArkReader:
         try:
             array = self._slice(path, offset, start, stop)
             if array is None:
-                array = kaldiio.load_mat(place)[start:stop]
-        except (OSError, ValueError, IndexError, AssertionError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise InputError(f"{key or place}: no such ark", path) from None
+                array = _load_whole(path, offset)[start:stop]
+        except FileNotFoundError:
+            raise InputError(f"{key or place}: no such ark", path) from None
+        except (OSError, ValueError, IndexError, AssertionError, RuntimeError, MemoryError, struct.error) as error:
             raise InputError(
                 f"{key or place}: truncated or not a Kaldi matrix at byte {offset}: {error}", path
             ) from None
@@ -87,13 +100,11 @@ class ArkReader:
         matrix = head[3:4] == b"M"
         columns = int.from_bytes(head[11:15], "little", signed=True) if matrix else 1
         first = offset + (15 if matrix else 10)
+        if head[5:6] != b"\4" or (matrix and head[10:11] != b"\4") or rows < 0 or columns < 0:
+            raise ValueError(f"no sizes in {head!r}")
         if first + rows * columns * kind.itemsize > len(data):
             raise ValueError(f"{rows} x {columns} values announced, file ends before")
         start, stop, _ = slice(start, stop).indices(rows)
-        width = columns * kind.itemsize
-        values = (
-            np.frombuffer(data, kind, max(0, stop - start) * columns, first + start * width)
-            if stop > start
-            else (np.empty(0, kind))
-        )
-        return values.reshape(-1, columns).copy() if matrix else values.copy()
+        count, width = max(0, stop - start), columns * kind.itemsize
+        values = np.array(data[first + start * width : first + (start + count) * width]).view(kind)
+        return values.reshape(count, columns) if matrix else values

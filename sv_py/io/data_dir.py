@@ -61,9 +61,9 @@ def validate(
     data, complaints = scan_data_dir(Path(path), ["utt2spk", "spk2utt", *(["wav.scp"] if wav else [])], skipped)
     if "utt2spk" not in data.tables:
         return complaints
-    complaints += check_values(data.tables)
     # A file with a line that cannot be understood lacks that line's id: to compare it would be noise.
     broken = {complaint.path for complaint in complaints if not complaint.mendable}
+    complaints += check_values(data.tables)
     if data.tables["utt2spk"].path not in broken:
         whole = {name: table for name, table in data.tables.items() if table.path not in broken}
         complaints += check_agreement(whole)

@@ -30,7 +30,7 @@ def recordings(tables: Tables) -> Iterable[str]:
 
 
 def check_values(tables: Tables) -> Iterator[Complaint]:
-    """Ids, durations, frame counts, segments and genders, each table by itself.
+    """Ids, durations, frame counts, segments and genders: what no choice of utterances can mend.
 
     A speaker's id is the beginning of an utterance's, so that the ids of speakers need no test of their own.
     """
@@ -44,46 +44,40 @@ def check_values(tables: Tables) -> Iterator[Complaint]:
             yield Complaint(utt2spk.path, utt2spk.place(utt), what)
     for name in sorted(tables.keys() & _VALUES.keys()):
         yield from _bad_values(tables[name], _VALUES[name])
-
-
-def check_agreement(tables: Tables) -> Iterator[Complaint]:
-    """Every table has an entry for each utterance, speaker or recording, and none besides."""
-    utt2spk = tables["utt2spk"]
-    by_speaker = utterances_by_speaker(tables)
-    for name, table in tables.items():
-        kind = key_kind(name)
-        if kind == "utt" and table is not utt2spk:
-            yield from _compare(table, utt2spk.entries, utt2spk, utt2spk.place)
-        elif kind == "spk":
-            yield from _compare(table, by_speaker, utt2spk, lambda spk: utt2spk.place(by_speaker[spk][0]))
-        elif kind == "reco" and "segments" in tables:
-            segments, first = tables["segments"], _first_segments(tables["segments"])
-            yield from _compare(table, first, segments, lambda reco: segments.place(first[reco]))  # noqa: B023
-        elif kind == "reco":
-            yield from _compare(table, utt2spk.entries, utt2spk, utt2spk.place)
-    yield from _check_spk2utt(tables.get("spk2utt"), by_speaker)
+    if "segments" in tables and "reco2dur" in tables:
+        durations = {reco: number(value) for reco, value in tables["reco2dur"].entries.items()}
+        yield from _check_ends(tables["segments"], durations)
     if "feats.scp" in tables and "utt2num_frames" not in tables:
         yield Complaint(tables["feats.scp"].path, None, "has no utt2num_frames beside it")
 
 
-def check_audio(tables: Tables, read: bool, pipes: bool) -> Iterator[Complaint]:
-    """The files of wav.scp exist; with ``read`` they can be read. Segments lie inside their recordings.
+def check_agreement(tables: Tables) -> Iterator[Complaint]:
+    """Every table has an entry for each utterance, speaker or recording, and none besides."""
+    utt2spk, by_speaker = tables["utt2spk"], utterances_by_speaker(tables)
+    first = {utt: utt for utt in utt2spk.entries}  # in whose line an id that a table lacks is found
+    known = {"utt": (utt2spk, first), "spk": (utt2spk, {speaker: own[0] for speaker, own in by_speaker.items()})}
+    known["reco"] = (tables["segments"], _first_segments(tables["segments"])) if "segments" in tables else known["utt"]
+    for name, table in tables.items():
+        if table is not utt2spk:
+            yield from _compare(table, *known[key_kind(name)])
+    if "spk2utt" in tables:
+        yield from _check_spk2utt(tables["spk2utt"], by_speaker)
 
-    Durations come from reco2dur, else from the header of the audio file.
-    """
-    wavs = tables.get("wav.scp")
-    durations = {}
-    if "reco2dur" in tables:
-        durations = {reco: number(value) for reco, value in tables["reco2dur"].entries.items()}
-    if wavs is not None:
-        look_inside = read or ("segments" in tables and not durations)
-        for reco, source in wavs.entries.items():
-            wrong, duration = _look(source, look_inside, pipes)
-            if wrong:
-                yield Complaint(wavs.path, wavs.place(reco), wrong)
-            if duration is not None:
-                durations.setdefault(reco, duration)
-    yield from _check_ends(tables.get("segments"), durations)
+
+def check_audio(tables: Tables, read: bool, pipes: bool) -> Iterator[Complaint]:
+    """The files of wav.scp exist; with ``read`` they can be read; where reco2dur is missing, segments lie inside."""
+    if "wav.scp" not in tables:
+        return
+    wavs, durations = tables["wav.scp"], {}
+    measure = "segments" in tables and "reco2dur" not in tables
+    for reco, source in wavs.entries.items():
+        wrong, duration = _look(source, read or measure, pipes)
+        if wrong:
+            yield Complaint(wavs.path, wavs.place(reco), wrong)
+        if duration is not None:
+            durations[reco] = duration
+    if measure:
+        yield from _check_ends(tables["segments"], durations)
 
 
 def number(text: str) -> float:
@@ -154,8 +148,11 @@ def _bad_values(table: Table, check: Callable[[str], str]) -> Iterator[Complaint
             yield Complaint(table.path, table.place(key), wrong[value])
 
 
-def _compare(table: Table, known: Mapping, source: Table, place: Callable[[str], int | None]) -> Iterator[Complaint]:
-    """One complaint for all that ``table`` has too much, one for all that it lacks, at the line of the first."""
+def _compare(table: Table, source: Table, known: Mapping[str, str]) -> Iterator[Complaint]:
+    """One complaint for all that ``table`` has too much, one for all that it lacks, at the line of the first.
+
+    ``known``: id -> the key of the line in ``source`` that names it first.
+    """
     if list(table.entries) == list(known):
         return
     strange = [key for key in table.entries if key not in known]
@@ -163,7 +160,9 @@ def _compare(table: Table, known: Mapping, source: Table, place: Callable[[str],
         yield Complaint(table.path, table.place(strange[0]), f"not in {source.path.name}: {first_few(strange)}", True)
     lacking = [key for key in known if key not in table.entries]
     if lacking:
-        yield Complaint(source.path, place(lacking[0]), f"not in {table.path.name}: {first_few(lacking)}", True)
+        yield Complaint(
+            source.path, source.place(known[lacking[0]]), f"not in {table.path.name}: {first_few(lacking)}", True
+        )
 
 
 def _first_segments(segments: Table) -> dict[str, str]:
@@ -174,9 +173,7 @@ def _first_segments(segments: Table) -> dict[str, str]:
     return first
 
 
-def _check_spk2utt(spk2utt: Table | None, by_speaker: Mapping[str, list[str]]) -> Iterator[Complaint]:
-    if spk2utt is None:
-        return
+def _check_spk2utt(spk2utt: Table, by_speaker: Mapping[str, list[str]]) -> Iterator[Complaint]:
     for speaker, utts in by_speaker.items():
         listed = spk2utt.entries.get(speaker)
         if listed is None or listed == " ".join(utts):
@@ -218,9 +215,7 @@ def _read_header(path: str) -> tuple[str, float | None]:
     return "", header.frames / header.samplerate
 
 
-def _check_ends(segments: Table | None, durations: Mapping[str, float]) -> Iterator[Complaint]:
-    if segments is None or not durations:
-        return
+def _check_ends(segments: Table, durations: Mapping[str, float]) -> Iterator[Complaint]:
     for utt, value in segments.entries.items():
         reco, _, end = value.split(" ")
         if number(end) > durations.get(reco, math.inf) + OVERSHOOT:

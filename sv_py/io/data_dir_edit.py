@@ -67,7 +67,8 @@ def combine(sources: Sequence[DataDir], note: Note) -> Parts:
     for source in sources:
         for name in filter(is_trials, source.extras):
             note(f"not combined: {source.path / name}")
-    tables = {name: _merge(name, [source.tables[name] for source in sources]) for name in common}
+    order = sorted(common, key=lambda name: (name != "utt2spk", name))  # an utterance in two is told of utt2spk
+    tables = {name: _merge(name, [source.tables[name] for source in sources]) for name in order}
     return tables, _front_end(sources) if "feats.scp" in common else {}
 
 
@@ -89,7 +90,7 @@ def _whole_recordings(source: DataDir) -> DataDir:
 def _merge(name: str, tables: Sequence[Table]) -> Table:
     merged: dict[str, str] = {}
     for i, table in enumerate(tables):
-        for key in merged.keys() & table.entries.keys():
+        for key in sorted(merged.keys() & table.entries.keys()):
             if key_kind(name) == "utt" or merged[key] != table.entries[key]:
                 first = next(t for t in tables[:i] if key in t.entries)
                 what = f"'{key}' is also in {first.path}:{first.place(key)}"
@@ -179,11 +180,7 @@ def split(path: Path, n: int, per_utt: bool) -> tuple[Path, bool]:
     checksums of the source's files. Returns the folder and whether it was made.
     """
     folder = path / f"split{n}{'utt' if per_utt else ''}"
-    digests = [
-        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}"
-        for file in sorted(path.iterdir())
-        if file.is_file() and is_known(file.name) and not is_trials(file.name)
-    ]
+    digests = _digests(path)
     record = folder / _DIGESTS
     if record.exists() and read_lines(record) == digests:
         return folder, False
@@ -195,6 +192,12 @@ def split(path: Path, n: int, per_utt: bool) -> tuple[Path, bool]:
             save(select(data.tables, utts), extras, new / str(job))
         write_lines(new / _DIGESTS, digests)
     return folder, True
+
+
+def _digests(path: Path) -> list[str]:
+    """Lines of sha256sum for all that is split."""
+    names = sorted(file.name for file in path.glob("*") if is_known(file.name) and not is_trials(file.name))
+    return [f"{hashlib.sha256((path / name).read_bytes()).hexdigest()}  {name}" for name in names]
 
 
 def _split_utts(data: DataDir, n: int, per_utt: bool) -> list[list[str]]:

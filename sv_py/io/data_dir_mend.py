@@ -40,8 +40,9 @@ def mend(path: Path, note: Note) -> DataDir:
     return DataDir(path, tables, data.extras)
 
 
-def fix(path: Path, note: Note) -> int:
-    """Mend a data dir in place and return its number of utterances; changed files are kept in `.backup`."""
+def fix(path: Path, note: Note) -> list[str]:
+    """Mend a data dir in place and return the names of the files that changed; the old ones are kept in `.backup`."""
+    changed = []
     tables = mend(path, note).tables
     tables["spk2utt"] = derive_spk2utt(tables)
     for name, table in tables.items():
@@ -55,7 +56,8 @@ def fix(path: Path, note: Note) -> int:
             with replace_file(backup / name, "wb") as copy, file.open("rb") as old:
                 shutil.copyfileobj(old, copy)
         write_table(file, table.entries)
-    return len(tables["utt2spk"].entries)
+        changed.append(name)
+    return changed
 
 
 def _common(tables: Tables, note: Note) -> set[str]:

@@ -7,19 +7,20 @@ from sv_py.cli import InputError
 from sv_py.io.atomic import replace_file
 
 
-def read_lines(path: str | Path, crlf: bool = False) -> list[str]:
+def read_lines(path: str | Path, crlf: bool = False, blank: bool = False) -> list[str]:
     """Lines of a UTF-8 text file without their ends; ``crlf``: these may be CRLF, as in tables of a spreadsheet.
 
-    Raises InputError for a missing or empty file, CRLF, bytes that are not UTF-8, NUL, a blank line.
+    Raises InputError for a missing or empty file, CRLF, bytes that are not UTF-8, NUL, a byte-order mark and, unless
+    ``blank``, a blank line.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError("no such file", path)
     data = path.read_bytes()
-    return decode_lines(data.replace(b"\r\n", b"\n") if crlf else data, path)
+    return decode_lines(data.replace(b"\r\n", b"\n") if crlf else data, path, blank)
 
 
-def decode_lines(data: bytes, path: str | Path) -> list[str]:
+def decode_lines(data: bytes, path: str | Path, blank: bool = False) -> list[str]:
     """As `read_lines`, of bytes that were read already; ``path`` is their name in messages."""
     if not data:
         raise InputError("is empty", path)
@@ -33,7 +34,9 @@ def decode_lines(data: bytes, path: str | Path) -> list[str]:
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    if "" in lines:
+    if text[0] == "\ufeff":
+        raise InputError("byte-order mark (saved by a Windows editor?)", path, 1)
+    if not blank and "" in lines:
         raise InputError("blank line", path, 1 + lines.index(""))
     return lines
 
@@ -60,6 +63,15 @@ def read_table(path: str | Path, columns: int | None = None, ordered: bool = Tru
         table[key] = value
         previous = key
     return table
+
+
+def read_counts(path: str | Path) -> dict[str, int]:
+    """key -> whole number, as of utt2num_frames. Raises InputError that names file and line."""
+    table = read_table(path, columns=2)
+    for number, (key, value) in enumerate(table.items(), 1):
+        if not (value.isascii() and value.isdecimal()):
+            raise InputError(f"'{key}' has a count that is no whole number: '{value}'", path, number)
+    return {key: int(value) for key, value in table.items()}
 
 
 def write_table(path: str | Path, table: Mapping[str, object]) -> None:

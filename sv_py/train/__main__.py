@@ -53,6 +53,7 @@ def main() -> None:
         "%s on %s, %d threads: %d utterances of %d speakers", config.model.name, device, torch.get_num_threads(),
         len(features), len(trainer.speakers),
     )  # fmt: skip
+    args.exp_dir.mkdir(parents=True, exist_ok=True)
     with replace_file(args.exp_dir / "model.json") as file:
         shift = re.search(r"^--frame-shift=(\S+)$", features.id, re.MULTILINE)
         size = describe(config, trainer.feature_dim, float(shift[1]) if shift else 10.0, len(trainer.speakers))

@@ -27,7 +27,8 @@ def load(path: str | Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
-        raise InputError(f"truncated or not a checkpoint: {str(error).splitlines()[0]}", path) from None
+        reason = (str(error).splitlines() or ["empty"])[0]
+        raise InputError(f"truncated or not a checkpoint: {reason}", path) from None
     if not isinstance(state, dict) or "config" not in state or "model" not in state:
         raise InputError("not a checkpoint of this project: no config and model inside", path)
     return state

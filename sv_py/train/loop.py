@@ -119,6 +119,7 @@ class Trainer:
         numbers |= self.validate(self.network)
         numbers |= {"seconds": round(seconds, 1), "utt_per_s": round((self.step - first) * phase.batch_size / seconds, 1)}
         self.history.append(numbers)
+        self._folder(phase).mkdir(parents=True, exist_ok=True)
         write_lines(self.folder / "phases" / phase.name / "metrics.jsonl", self._history_of(phase))
         shown = " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in numbers.items())
         logger.info("%s", shown)

@@ -1,0 +1,64 @@
+"""Small data dirs, and the tools run in this process."""
+
+import gc
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from data_dirs import UTTS, fill, put
+
+from sv_py import data_dir
+from sv_py.cli import InputError
+
+
+@pytest.fixture(scope="session")
+def wavs(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wavs")
+    for name in [*UTTS, "call"]:
+        noise = np.random.default_rng(0).normal(0, 0.1, 4000 if name != "call" else 24000)
+        soundfile.write(folder / f"{name}.wav", noise, 8000)
+    return folder
+
+
+@pytest.fixture
+def plain(tmp_path, wavs) -> Path:
+    """Three speakers, six recordings, everything that a data dir may have."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    put(folder, "wav.scp", *(f"{u} {wavs / u}.wav" for u in UTTS))
+    fill(folder)
+    return folder
+
+
+@pytest.fixture
+def cut(tmp_path, wavs) -> Path:
+    """The same six utterances as segments of one recording of 3 s."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    put(folder, "wav.scp", f"call {wavs / 'call'}.wav")
+    put(folder, "segments", *(f"{u} call {i * 0.5} {i * 0.5 + 0.5}" for i, u in enumerate(UTTS)))
+    fill(folder)
+    return folder
+
+
+@pytest.fixture
+def tool(monkeypatch, capsys):
+    """``tool(*argv)``: exit status, stdout and stderr of one data-dir tool, run in this process."""
+
+    def call(*argv) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["data_dir.py", *map(str, argv)])
+        error = ""
+        try:
+            code = data_dir.main() or 0
+        except InputError as refused:
+            code, error = 1, str(refused)
+        except SystemExit as end:
+            code = end.code
+        finally:
+            gc.enable()
+        out, err = capsys.readouterr()
+        return code, out, err + error
+
+    return call

@@ -1,0 +1,79 @@
+"""The table of several experiments."""
+
+import json
+
+import pytest
+
+from sv_py.cli import InputError
+from sv_py.report.comparison import Experiment, compare, read_experiment, render
+
+
+def result(eer: float, digest: str = "aa", intervals: bool = True) -> dict:
+    spread = {"eer": [eer - 0.01, eer + 0.01], "min_dcf": {"0.01": [0.1, 0.2]}} if intervals else None
+    return {
+        "eer": eer, "min_dcf": {"0.01": 0.15}, "counts": {"target": 10, "nontarget": 90}, "intervals": spread,
+        "trials_sha256": digest,
+    }  # fmt: skip
+
+
+def rows(*experiments: Experiment) -> dict[str, list[str]]:
+    table = compare(list(experiments))
+    assert len({title for title, _ in table}) == len(table)
+    return dict(table)
+
+
+def test_equal_trials_share_a_row_and_differing_keys_are_shown():
+    a = Experiment("a", {"cosine/x": result(0.05)}, {"seed": 0, "model.name": "ecapa"}, {"parameters": "10"})
+    b = Experiment("b", {"cosine/x": result(0.07)}, {"seed": 0, "model.name": "resnet"}, {"parameters": "20"})
+    table = rows(a, b)
+    assert table["x, cosine: EER %"] == ["5.00 [4.00, 6.00]", "7.00 [6.00, 8.00]"]
+    assert table["x, cosine: target / non-target trials"] == ["10 / 90", "10 / 90"]
+    assert table["model.name"] == ["ecapa", "resnet"]
+    assert table["parameters"] == ["10", "20"]
+    assert "seed" not in table
+
+
+def test_scores_of_different_trial_files_never_share_a_row():
+    a = Experiment("a", {"cosine/x": result(0.05, "aaaaaaaaaa")}, {}, {})
+    b = Experiment("b", {"cosine/x": result(0.07, "bbbbbbbbbb")}, {}, {})
+    table = rows(a, b)
+    assert table["x, cosine (trials aaaaaaaa): EER %"] == ["5.00 [4.00, 6.00]", "-"]
+    assert table["x, cosine (trials bbbbbbbb): EER %"] == ["-", "7.00 [6.00, 8.00]"]
+
+
+def test_a_trial_list_that_one_experiment_lacks_is_a_dash():
+    a = Experiment("a", {"cosine/x": result(0.05), "cosine/y": result(0.01, "cc", intervals=False)}, {}, {})
+    b = Experiment("b", {"cosine/x": result(0.07)}, {}, {})
+    assert rows(a, b)["y, cosine: EER %"] == ["1.00", "-"]
+
+
+def test_markdown_has_a_rule_under_its_head():
+    text = render(["a"], [("EER %", ["1.0"])], markdown=True).splitlines()
+    assert text[0].split() == ["|", "|", "a", "|"]
+    assert set(text[1]) == {"|", "-", " "}
+    assert len({len(line) for line in text}) == 1
+
+
+def test_an_experiment_without_results_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"results\.json: no such file"):
+        read_experiment(tmp_path, {})
+
+
+def test_results_that_are_not_json_are_an_error_with_their_line(tmp_path):
+    (tmp_path / "results.json").write_text('{\n"a": \n')
+    with pytest.raises(InputError, match=r"results\.json:\d+: not JSON"):
+        read_experiment(tmp_path, {})
+
+
+def test_facts_come_from_the_experiments_own_files(tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps({"cosine/x": result(0.05)}))
+    train = tmp_path / "data/train"
+    train.mkdir(parents=True)
+    (train / "utt2spk").write_text("a-1 a\na-2 a\nb-1 b\n")
+    (train / "utt2dur").write_text("a-1 1800\na-2 1800\nb-1 3600\n")
+    (tmp_path / "model.json").write_text('{"parameters": 1234567}')
+    experiment = read_experiment(tmp_path, {"phases": [{"epochs": 3}]})
+    assert experiment.facts == {
+        "parameters": "1,234,567", "training speakers": "2", "training utterances": "3", "training hours": "2.00",
+    }  # fmt: skip
+    assert experiment.config == {"phases.0.epochs": 3}

@@ -1,0 +1,283 @@
+"""The YAML of an experiment: everything that is wrong is told with its place and near miss, and nothing is written."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from sv_py.cli import InputError
+from sv_py.config import dump, from_dict, load, lookup, to_dict
+
+GOOD = """\
+model:
+  name: ecapa_tdnn
+  args: {channels: 64}
+phases:
+  - name: plateau
+    epochs: 3
+    rate: {peak: 1e-3}
+  - name: large_margin
+    epochs: 1
+    margin_ramp: [0, 0.5]
+features:
+  vad: true
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def call(text, name="x.yaml"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return call
+
+
+@pytest.fixture
+def complaint(write):
+    """What `load` says of GOOD after a replacement, or of a text of its own."""
+
+    def call(old, new=None, overrides=()):
+        if new is None:
+            text = old
+        else:
+            assert old in GOOD
+            text = GOOD.replace(old, new, 1)
+        with pytest.raises(InputError) as error:
+            load(write(text), overrides)
+        return str(error.value).split("/")[-1] if not overrides else str(error.value)
+
+    return call
+
+
+def test_defaults_fill_what_the_yaml_leaves_out(write):
+    config = load(write(GOOD))
+    assert config.model.args.channels == 64 and config.model.args.scale == 8
+    assert config.loss.name == "aam_softmax" and config.scoring.backend.name == "cosine"
+    assert config.features.vad is True and config.features.cmn is True
+    assert config.phases[1].margin_ramp == (0.0, 0.5) and config.phases[0].margin is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("features:", "feature:", "x.yaml:11: unknown key 'feature' (did you mean 'features'?)"),
+        ("vad: true", "vat: true", "x.yaml:12: unknown key 'features.vat' (did you mean 'vad'?)"),
+        ("channels", "chanels", "x.yaml:3: unknown key 'model.args.chanels' (did you mean 'channels'?)"),
+        ("args:", "arg:", "x.yaml:3: unknown key 'model.arg' (did you mean 'args'?)"),
+        ("ecapa_tdnn", "ecapa_tdn", "x.yaml:2: model.name: unknown backbone 'ecapa_tdn' (did you mean 'ecapa_tdnn'?)"),
+        ("peak", "peek", "x.yaml:7: unknown key 'phases.0.rate.peek' (did you mean 'peak'?)"),
+        ("    epochs: 1\n", "    epoch: 1\n", "x.yaml:9: unknown key 'phases.1.epoch' (did you mean 'epochs'?)"),
+        ("    epochs: 1\n", "", "x.yaml:8: phases.1 lacks epochs"),
+        ("epochs: 3", "epochs: 3.0", "x.yaml:6: phases.0.epochs is a whole number, not '3.0'"),
+        ("epochs: 3", "epochs: 010", "x.yaml:6: phases.0.epochs is a whole number, not '010'"),
+        ("epochs: 3", "epochs: 1_000", "x.yaml:6: phases.0.epochs is a whole number, not '1_000'"),
+        ("epochs: 3", "epochs: '3'", "x.yaml:6: phases.0.epochs is a whole number, not '3'"),
+        ("epochs: 3", "epochs:", "x.yaml:6: phases.0.epochs is a whole number, not ''"),
+        ("epochs: 3", "epochs: true", "x.yaml:6: phases.0.epochs is a whole number, not 'true'"),
+        ("epochs: 3", "epochs: 0", "x.yaml:5: phases.0: epochs must be at least 1, is 0"),
+        ("epochs: 3", "epochs: 3\n    epochs: 4", "x.yaml:7: key 'phases.0.epochs' a second time"),
+        ("vad: true", "vad: yes", "x.yaml:12: features.vad is true or false, not 'yes'"),
+        ("vad: true", "vad: 1", "x.yaml:12: features.vad is true or false, not '1'"),
+        ("peak: 1e-3", "peak: high", "x.yaml:7: phases.0.rate.peak is a number, not 'high'"),
+        ("peak: 1e-3", "peak: .nan", "x.yaml:7: phases.0.rate.peak is a number, not '.nan'"),
+        ("peak: 1e-3", "peak: 1e999", "x.yaml:7: phases.0.rate.peak is a number, not '1e999'"),
+        ("peak: 1e-3", "peak: '1e-3'", "x.yaml:7: phases.0.rate.peak is a number, not '1e-3'"),
+        ("peak: 1e-3", "peak: [1]", "x.yaml:7: phases.0.rate.peak is a number, not 'a list or mapping'"),
+        ("peak: 1e-3", "decay: linear", "x.yaml:7: phases.0.rate: decay is exponential, cosine or constant"),
+        ("[0, 0.5]", "[0]", "x.yaml:10: phases.1.margin_ramp is a list of 2 values"),
+        ("[0, 0.5]", "0.5", "x.yaml:10: phases.1.margin_ramp is a list"),
+        ("[0, 0.5]", "[3, 1]", "x.yaml:8: phases.1: margin_ramp is [first, last]"),
+        ("large_margin", "plateau", "x.yaml:1: phases: a name twice"),
+        ("large_margin", "../up", "x.yaml:8: phases.1: a phase's name is a folder"),
+        ("large_margin", "7", "x.yaml:8: phases.1.name is a string, not '7'"),
+        ("  name: ecapa_tdnn\n", "", "x.yaml:2: model lacks name"),
+        ("  name: ecapa_tdnn\n", "  name: ecapa_tdnn\n  name: resnet34\n", "x.yaml:3: key 'model.name' a second time"),
+        ("{channels: 64}", "64", "x.yaml:3: model.args is a mapping with the keys channels"),
+        ("{channels: 64}", "{channels: 65}", "x.yaml:3: model.args: scale must be at least 2 and divide channels"),
+        ("\n  vad: true", "", "x.yaml:11: features is a mapping with the keys cmn, vad"),
+        ("features:", "? [vad]\n: 1\nfeatures:", "x.yaml:11: unknown key 'a list or mapping'"),
+        ("features:", "1: 2\nfeatures:", "x.yaml:11: unknown key '1'"),
+        ("features:", "seed: -1\nfeatures:", "x.yaml:1: seed must be at least 0, is -1"),
+        ("features:", "seed: 1\nseed: 2\nfeatures:", "x.yaml:12: key 'seed' a second time"),
+        ("args: {", "args: &a {", None),
+        ("features:\n  vad: true", "features: *f", "x.yaml:11: bad YAML: aliases (*name) are not used here"),
+        ("features:", "<<: {seed: 1}\nfeatures:", "x.yaml:11: unknown key '<<'"),
+        ("model:", "model: !!python/object/apply:os.system", "x.yaml:1: model is a mapping with name and args"),
+        ("phases:", "phases: !!python/tuple", "x.yaml:4: phases is a list"),
+        ("true", "!!python/name:os.system", "x.yaml:12: features.vad is true or false"),
+        ("vad: true", "vad: [", "x.yaml:13: bad YAML: "),
+        ("vad: true", "\tvad: true", "x.yaml:12: bad YAML: found character '\\t'"),
+        ("vad: true", "vad: true\n---\nseed: 1", "x.yaml:13: bad YAML: but found another document"),
+        ("vad: true", "vad: \0true", "x.yaml:12: bad YAML: special characters are not allowed"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_line_and_near_miss(write, complaint, old, new, expected):
+    if expected is None:  # an anchor that nothing refers to does no harm
+        load(write(GOOD.replace(old, new)))
+    else:
+        assert complaint(old, new).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "x.yaml: is empty"),
+        ("# only a comment\n", "x.yaml: is empty"),
+        ("- a\n- b\n", "x.yaml:1: the file is a mapping with the keys model, loss"),
+        ("hello\n", "x.yaml:1: the file is a mapping"),
+        ("seed: 1\n", "x.yaml:1: the file lacks model"),
+        (GOOD.replace("phases:", "phasen:"), "x.yaml:4: unknown key 'phasen' (did you mean 'phases'?)"),
+        ("model: {name: ecapa_tdnn}\n", "x.yaml:1: phases: at least one is needed"),
+        ("[" * 5000, "x.yaml: bad YAML: nested too deeply"),
+        ("seed: 1\nmodel: ".encode() + b"\xff\n", "x.yaml:2: not UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_experiment_is_refused(complaint, text, expected):
+    assert complaint(text).startswith(expected)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.yaml: no such file"):
+        load(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "0.001", "+1.0e-3", ".001"])
+def test_every_way_to_write_a_number_is_a_number(write, text):
+    assert load(write(GOOD.replace("1e-3", text))).phases[0].rate.peak == 0.001
+
+
+def test_a_whole_number_does_for_a_number_and_null_for_an_absent_one(write):
+    config = load(write(GOOD.replace("    epochs: 1\n", "    epochs: 1\n    margin: ~\n    crops_per_utt: 2\n")))
+    assert config.phases[1].margin is None
+    assert config.phases[1].crops_per_utt == 2.0 and isinstance(config.phases[1].crops_per_utt, float)
+
+
+def test_dump_then_load_gives_the_same_configuration(write):
+    config = load(write(GOOD), ["phases.0.rate.final=1e-05", "loss.args.margin=0.35"])
+    assert load(write(dump(config), "again.yaml")) == config
+    assert from_dict(yaml.safe_load(dump(config)), "checkpoint") == config
+
+
+def test_every_experiment_of_the_repository_is_valid_and_survives_a_round_trip(root, write):
+    found = [*root.glob("conf/*.yaml"), *root.glob("egs/*/*/conf/*.yaml")]
+    assert found
+    for path in found:
+        config = load(path)
+        assert load(write(dump(config))) == config
+
+
+def test_a_damaged_configuration_in_a_checkpoint_names_the_checkpoint(write):
+    values = to_dict(load(write(GOOD)))
+    with pytest.raises(InputError, match="final.pt: its configuration"):
+        from_dict(values | {"seed": object()}, "final.pt")
+    with pytest.raises(InputError, match=r"final\.pt:\d+: unknown key 'sed' \(did you mean 'seed'"):
+        from_dict(values | {"sed": 1}, "final.pt")
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("seed=7", "seed", 7),
+        ("phases.1.epochs=9", "phases.1.epochs", 9),
+        ("phases.0.mask.time=20", "phases.0.mask.time", 20),
+        ("phases.1.margin_ramp=[1, 2]", "phases.1.margin_ramp", [1.0, 2.0]),
+        ("phases.1.margin_ramp.1=3", "phases.1.margin_ramp", [0.0, 3.0]),
+        ("phases.1.margin_ramp=", "phases.1.margin_ramp", None),
+        ("phases.1={name: b, epochs: 2}", "phases.1.epochs", 2),
+        ("hold_out.dev_speakers=4", "hold_out.dev_speakers", 4),
+        ("loss.name=aam_softmax", "loss.name", "aam_softmax"),
+        ("model={name: resnet34, args: {width: 8}}", "model.args.width", 8),
+    ],
+)  # fmt: skip
+def test_set_overrides_one_value(write, override, key, value):
+    if value is None:
+        with pytest.raises(InputError, match="margin_ramp is a list"):
+            load(write(GOOD), [override])
+    else:
+        assert lookup(load(write(GOOD), [override]), key) == value
+
+
+def test_set_of_model_name_keeps_arguments_that_fit_and_names_those_that_do_not(write, complaint):
+    text = GOOD.replace("{channels: 64}", "{embedding_dim: 32}")
+    assert load(write(text), ["model.name=resnet34"]).model.args.embedding_dim == 32
+    assert "x.yaml:3: unknown key 'model.args.channels'" in complaint(GOOD, None, ["model.name=resnet34"])
+
+
+def test_later_overrides_win_and_earlier_ones_are_seen(write):
+    config = load(write(GOOD), ["model={name: resnet34}", "model.args.width=8", "model.args.width=16"])
+    assert config.model.args.width == 16
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("seed", "--set seed: expected key=value"),
+        ("=1", "--set =1: expected key=value"),
+        ("sed=1", "--set sed=1: unknown key 'sed' (did you mean 'seed'?)"),
+        ("seed=x", "--set seed=x: seed is a whole number, not 'x'"),
+        ("seed=#", "--set seed=#: is empty"),
+        ("seed=[", "--set seed=[: bad YAML"),
+        ("seed=*a", "--set seed=*a: bad YAML: aliases"),
+        ("seed.a=1", "--set seed.a=1: seed is a whole number"),
+        ("model.name.a=1", "--set model.name.a=1: 'name' has no keys"),
+        ("model={name: ecapa_tdnn, arg: 1}", "--set model={name: ecapa_tdnn, arg: 1}: unknown key 'model.arg'"),
+        ("model.args.chanels=1", "--set model.args.chanels=1: unknown key 'model.args.chanels' (did you mean"),
+        ("phases.5.epochs=1", "--set phases.5.epochs=1: '5' is not one of the 2 entries"),
+        ("phases.x.epochs=1", "--set phases.x.epochs=1: 'x' is not one of the 2 entries"),
+        ("phases.²=1", "--set phases.²=1: '²' is not one of the 2 entries"),
+        ("phases.1.epoch=2", "--set phases.1.epoch=2: unknown key 'phases.1.epoch' (did you mean 'epochs'?)"),
+        ("features.vad=yes", "--set features.vad=yes: features.vad is true or false"),
+    ],
+)
+def test_a_mistake_in_set_is_told_as_such(complaint, override, expected):
+    assert complaint(GOOD, None, [override]).startswith(expected)
+
+
+def test_lookup_names_the_near_miss(write):
+    config = load(write(GOOD))
+    assert lookup(config, "phases.0.rate.peak") == 0.001
+    with pytest.raises(InputError, match="did you mean 'min_frames'"):
+        lookup(config, "hold_out.min_frame")
+    with pytest.raises(InputError, match="unknown '9'"):
+        lookup(config, "phases.9.epochs")
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "sv_py.config", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_command_writes_the_resolved_file_and_the_sections(write, tmp_path):
+    out, sections = tmp_path / "config.yaml", tmp_path / "sections"
+    done = command(write(GOOD), "--set", "seed=3", "--out", out, "--sections", sections)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert load(out) == load(write(GOOD), ["seed=3"])
+    found = {path.stem: yaml.safe_load(path.read_text()) for path in sections.iterdir()}
+    assert set(found) == {"hold_out", "train", "scoring"}
+    assert found["train"]["seed"] == 3 and "hold_out" not in found["train"]
+
+
+def test_the_command_prints_the_yaml_or_single_values(write):
+    assert yaml.safe_load(command(write(GOOD)).stdout)["phases"][0]["rate"]["peak"] == 0.001
+    assert command(write(GOOD), "--get", "model.name", "seed", "features.vad").stdout == "ecapa_tdnn 0 True\n"
+
+
+def test_the_command_says_one_line_on_error_and_writes_nothing(write, tmp_path):
+    done = command(write(GOOD), "--set", "sed=3", "--out", tmp_path / "o.yaml", "--sections", tmp_path / "sections")
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "did you mean 'seed'" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["x.yaml"]
+
+
+def test_nothing_in_a_yaml_runs(write, tmp_path):
+    mark = tmp_path / "mark"
+    for text in (f"!!python/object/apply:os.system ['touch {mark}']", f"!!python/object/new:os.system [touch {mark}]"):
+        with pytest.raises(InputError):
+            load(write(GOOD.replace("true", text)))
+        with pytest.raises(InputError):
+            load(write(text))
+    assert not mark.exists()

@@ -1,0 +1,225 @@
+"""The training loop: the same bits after any interruption, refusal of what does not fit, checkpoints that survive."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sv_py.cli import InputError
+from sv_py.config import load
+from sv_py.data.dataset import FeatureSet
+from sv_py.io.ark import write_ark
+from sv_py.io.text import write_lines, write_table
+from sv_py.train import checkpoint
+from sv_py.train.loop import Resources, Trainer
+from sv_py.train.model import embed, load_model
+
+SPEAKERS, UTTS, DIM = 6, 5, 20
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory) -> Path:
+    """Features of six speakers that a network can tell apart, with dev trials among them."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    voices = rng.normal(size=(SPEAKERS, DIM))
+    feats, utt2spk = {}, {}
+    for spk in range(SPEAKERS):
+        for utt in range(UTTS):
+            name = f"spk{spk}-utt{utt}"
+            envelope = rng.random((30 + 5 * utt, 1))
+            feats[name] = envelope * voices[spk] + 0.3 * rng.normal(size=(30 + 5 * utt, DIM))
+            utt2spk[name] = f"spk{spk}"
+    write_ark(folder / "feats.ark", folder / "feats.scp", feats.items())
+    write_table(folder / "utt2spk", utt2spk)
+    write_table(folder / "utt2num_frames", {utt: len(x) for utt, x in feats.items()})
+    (folder / "feats.id").write_text("frontend=test\n")
+    write_lines(folder / "trials", ["spk0-utt0 spk0-utt1 target", "spk0-utt0 spk1-utt1 nontarget"])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config_file(tmp_path_factory) -> Path:
+    phase = {"batch_size": 4, "crop": 20, "crops_per_utt": 2, "rate": {"peak": 0.01, "warmup": 0.5}, "mask": {"time": 3}}
+    values = {
+        "model": {"name": "ecapa_tdnn", "args": {"channels": 16, "pooled_channels": 32, "embedding_dim": 8}},
+        "optimizer": {"name": "sgd"},
+        "phases": [
+            {"name": "first", "epochs": 2, **phase},
+            {"name": "second", "epochs": 2, **phase, "margin": 0.4, "crop": 25},
+        ],
+    }
+    path = tmp_path_factory.mktemp("config") / "config.yaml"
+    path.write_text(json.dumps(values))  # JSON is YAML
+    return path
+
+
+def trainer(config, data_dir: Path, folder: Path, workers: int = 0, minutes: float = 10) -> Trainer:
+    torch.set_num_threads(1)
+    resources = Resources(torch.device("cpu"), workers, minutes)
+    return Trainer(config, FeatureSet(data_dir, config.features), folder, resources, lambda network: {"dev_eer": 0.5})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(config_file, data_dir, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    trainer(load(config_file), data_dir, folder).run()
+    return folder
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_training_leaves_a_model_its_history_and_the_last_checkpoints(undisturbed):
+    assert (undisturbed / "final.pt").exists()
+    for phase in ("first", "second"):
+        epochs = [json.loads(x) for x in (undisturbed / f"phases/{phase}/metrics.jsonl").read_text().splitlines()]
+        assert [epoch["epoch"] for epoch in epochs] == [1, 2]
+        assert len(list((undisturbed / f"phases/{phase}/checkpoints").glob("*.pt"))) == 2
+    assert epochs[-1]["margin"] == 0.4
+    assert epochs[-1]["accuracy"] > 0.5
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_stopped_at_any_step_and_resumed_the_weights_are_the_same_bits(
+    config_file, data_dir, undisturbed, tmp_path, monkeypatch, workers
+):
+    config = load(config_file)
+    step = Trainer._train_step
+    stops = iter([1, 3, 17, 2, 20, 5, 100])  # steps after which the process dies, from one start to the next
+
+    for stop in stops:
+        left = [stop]
+
+        def dying_step(self, feats, labels, left=left):
+            if left[0] == 0:
+                raise Killed
+            left[0] -= 1
+            step(self, feats, labels)
+
+        monkeypatch.setattr(Trainer, "_train_step", dying_step)
+        try:
+            trainer(config, data_dir, tmp_path, workers, minutes=0).run()
+        except Killed:
+            continue
+    assert (tmp_path / "final.pt").read_bytes() == (undisturbed / "final.pt").read_bytes()
+
+
+def test_killed_with_minus_nine_at_random_moments_the_weights_are_the_same_bits(
+    config_file, data_dir, undisturbed, tmp_path, root, run
+):
+    rng = np.random.default_rng(1)
+    command = [
+        sys.executable, "-m", "sv_py.train", "--num-threads", "1", "--checkpoint-minutes", "0", "--device", "cpu",
+        config_file, data_dir, data_dir, tmp_path / "exp",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    for _ in range(3):
+        process = subprocess.Popen([str(c) for c in command], env=environment, stderr=subprocess.PIPE)
+        while not process.stderr.readline().startswith(b"first") and process.poll() is None:
+            pass  # the first progress line: training has begun
+        time.sleep(rng.uniform(0, 0.4))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    run(*command, PYTHONPATH=root)
+    ours = checkpoint.load(tmp_path / "exp/final.pt")["model"]
+    theirs = checkpoint.load(undisturbed / "final.pt")["model"]
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(config_file, data_dir, undisturbed, tmp_path, caplog):
+    trainer(load(config_file), data_dir, tmp_path).run()
+    (tmp_path / "final.pt").unlink()
+    newest = max((tmp_path / "phases/second/checkpoints").glob("*.pt"))
+    newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    trainer(load(config_file), data_dir, tmp_path).run()
+    assert "truncated or not a checkpoint" in caplog.text
+    assert (tmp_path / "final.pt").read_bytes() == (undisturbed / "final.pt").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("override", "named"), [("seed=5", "seed"), ("phases.1.crop=26", "phases"), ("features.cmn=false", "features")]
+)
+def test_checkpoints_of_another_configuration_are_refused(config_file, data_dir, undisturbed, override, named):
+    with pytest.raises(InputError, match=f"another {named}.*--restart true"):
+        trainer(load(config_file, [override]), data_dir, undisturbed).run()
+
+
+def test_a_key_that_does_not_concern_training_may_change(config_file, data_dir, undisturbed):
+    before = (undisturbed / "final.pt").read_bytes()
+    trainer(load(config_file, ["scoring.bootstrap=7"]), data_dir, undisturbed).run()
+    assert checkpoint.load(undisturbed / "final.pt")["config"]["scoring"]["bootstrap"] == 7
+    (undisturbed / "final.pt").write_bytes(before)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(config_file, data_dir, tmp_path):
+    ours = trainer(load(config_file), data_dir, tmp_path)
+    with torch.no_grad():
+        ours.loss.weight.fill_(float("nan"))
+    with pytest.raises(InputError, match="loss is nan in epoch 1, step 0"):
+        ours.run()
+    assert set(torch.load(tmp_path / "non_finite_batch.pt", weights_only=True)) == {"feats", "labels"}
+
+
+def test_less_than_a_batch_is_an_error(config_file, data_dir, tmp_path):
+    with pytest.raises(InputError, match="less than one batch"):
+        trainer(load(config_file, ["phases.0.batch_size=1000"]), data_dir, tmp_path).run()
+
+
+def test_a_checkpoint_runs_no_code(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/pwned",)
+
+    torch.save({"config": Evil(), "model": {}}, tmp_path / "evil.pt")
+    with pytest.raises(InputError, match="not a checkpoint"):
+        checkpoint.load(tmp_path / "evil.pt")
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 torn"])
+def test_a_foreign_file_is_no_checkpoint(tmp_path, content):
+    (tmp_path / "x.pt").write_bytes(content)
+    with pytest.raises(InputError, match="not a checkpoint"):
+        checkpoint.load(tmp_path / "x.pt")
+
+
+def test_a_foreign_state_dict_is_no_checkpoint(tmp_path):
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "x.pt")
+    with pytest.raises(InputError, match="no config and model"):
+        checkpoint.load(tmp_path / "x.pt")
+
+
+def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path):
+    checkpoint.save(tmp_path / "x.pt", {"config": {}, "model": {}, "n": 1})
+    with pytest.raises((AttributeError, TypeError, RuntimeError, Exception)):
+        checkpoint.save(tmp_path / "x.pt", {"config": {}, "model": {}, "n": lambda: 0})
+    assert checkpoint.load(tmp_path / "x.pt")["n"] == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["x.pt"]
+
+
+def test_a_loaded_model_embeds_as_the_trained_one(config_file, data_dir, undisturbed):
+    model = load_model(undisturbed / "final.pt", torch.device("cpu"))
+    features = FeatureSet(data_dir, model.config.features)
+    model.check(features)
+    embedding = embed(model.network, features, "spk0-utt0", torch.device("cpu"))
+    assert embedding.shape == (8,) and np.isfinite(embedding).all()
+    same = embed(model.network, features, "spk0-utt0", torch.device("cpu"))
+    np.testing.assert_array_equal(embedding, same)
+
+
+def test_features_of_another_front_end_are_refused(data_dir, undisturbed, tmp_path):
+    model = load_model(undisturbed / "final.pt", torch.device("cpu"))
+    for name in ("feats.scp", "utt2spk", "utt2num_frames"):
+        (tmp_path / name).write_text((data_dir / name).read_text())
+    (tmp_path / "feats.id").write_text("frontend=other\n")
+    with pytest.raises(InputError, match="frontend=other here, frontend=test in training"):
+        model.check(FeatureSet(tmp_path, model.config.features))

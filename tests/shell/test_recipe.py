@@ -1,0 +1,175 @@
+"""run.sh from recordings to a table, on a tiny corpus of synthetic voices; killed in every stage and run again."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+CHOICES = [
+    "--corpora", "", "--train-set", "corpus/mini_train", "--test-sets", "corpus/mini_test",
+    "--nj", "2", "--num-threads", "1", "--tag", "tiny",
+]  # fmt: skip
+SIZES = {
+    "phases.0.epochs": 3, "phases.0.batch_size": 8, "phases.0.crop": 100, "hold_out.dev_speakers": 3,
+    "model.args.channels": 16, "model.args.pooled_channels": 32, "scoring.bootstrap": 20,
+}  # fmt: skip
+for key, value in SIZES.items():
+    CHOICES += ["--set", f"{key}={value}"]
+STAGES = [
+    "copy_mini_train", "copy_mini_test", "fbank_mini_train", "vad_mini_train", "fbank_mini_test", "vad_mini_test",
+    "filter", "hold_out", "check_trials", "train", "extract_mini_test", "score_mini_test", "metrics",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory, root) -> Path:
+    """Data dirs of ten training and four test speakers."""
+    folder = tmp_path_factory.mktemp("corpus")
+    sizes = ["--num-train-speakers", "10", "--num-test-speakers", "4", "--num-utts", "2"]
+    subprocess.run([root / "local/prepare_mini.sh", *sizes, folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def new_recipe(tmp_path_factory, root, corpus):
+    """A function that makes a recipe's folder."""
+
+    def make() -> Path:
+        folder = tmp_path_factory.mktemp("recipe")
+        for name in ("steps", "utils", "local", "conf"):
+            (folder / name).symlink_to(root / name)
+        (folder / "corpus").symlink_to(corpus)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def finished(new_recipe, root) -> tuple[Path, subprocess.CompletedProcess]:
+    """A recipe that has run through undisturbed."""
+    folder = new_recipe()
+    done = subprocess.run([root / "run.sh", *CHOICES], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, done
+
+
+def test_a_run_ends_with_a_table_of_results_and_of_times(finished):
+    _, done = finished
+    assert "mini_test, cosine: EER %" in done.stdout
+    assert "parameters" in done.stdout and "training hours" in done.stdout
+    for stage in STAGES:
+        assert stage in done.stdout
+
+
+def test_the_experiment_says_what_was_run(finished):
+    folder, _ = finished
+    exp = folder / "exp/tiny"
+    result = json.loads((exp / "results.json").read_text())["cosine/mini_test"]
+    assert 0 <= result["eer"] <= 1 and result["counts"]["target"] > 0
+    assert "phases" in (exp / "config.yaml").read_text()
+    launch = json.loads(next((exp / "launches").glob("*.json")).read_text())
+    assert launch["argv"][1:] == CHOICES and launch["versions"]["torch"] and launch["inputs"]
+    epochs = [json.loads(line) for line in (exp / "phases/plateau/metrics.jsonl").read_text().splitlines()]
+    assert [epoch["epoch"] for epoch in epochs] == [1, 2, 3]
+    assert {p.name for p in (exp / "embeddings/mini_test").glob("*")} >= {
+        "xvector.1.ark", "xvector.2.ark", "xvector.scp", "spk_xvector.scp", "num_utts",
+    }  # fmt: skip
+
+
+def test_data_dirs_outside_the_recipe_are_copied_and_never_written(finished, corpus):
+    folder, _ = finished
+    assert (folder / "data/mini_train/feats.scp").exists()
+    assert not {"feats.scp", "vad.scp", "feats.id", ".done"} & set(os.listdir(corpus / "mini_train"))
+
+
+def test_a_second_run_skips_everything_that_is_done(finished, root, run):
+    folder, _ = finished
+    before = (folder / "exp/tiny/final.pt").stat().st_mtime_ns
+    done = run(root / "run.sh", *CHOICES, cwd=folder)
+    assert done.stdout.count("done before") == len(STAGES)
+    assert (folder / "exp/tiny/final.pt").stat().st_mtime_ns == before
+
+
+def test_another_configuration_stops_and_overwrites_nothing(finished, root, run):
+    folder, _ = finished
+    before = (folder / "exp/tiny/config.yaml").read_text()
+    done = run(root / "run.sh", *CHOICES, "--set", "loss.args.margin=0.3", cwd=folder, code=1)
+    assert "margin: 0.3" in done.stderr and "--tag" in done.stderr
+    assert (folder / "exp/tiny/config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--stge", "3"], "did you mean '--stage'"),
+        (["--stage", "O"], "wants an integer"),
+        (["--config", "conf/none.yaml"], "no such file"),
+        (["--set", "model.args.chanels=3"], "did you mean 'channels'"),
+        (["3"], "arguments"),
+        (["--test-sets", "corpus/mini_test elsewhere/mini_test"], "rename"),
+    ],
+)
+def test_a_mistaken_option_fails_at_once_and_writes_nothing(new_recipe, root, run, options, message):
+    folder = new_recipe()
+    before = sorted(os.listdir(folder))
+    done = run(root / "run.sh", *CHOICES, *options, cwd=folder, code=1)
+    assert message in done.stderr
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_a_trial_of_an_unknown_utterance_is_an_error_before_training(finished, root, run, tmp_path):
+    folder, _ = finished
+    trials = folder / "data/mini_test/trials_bad"
+    trials.write_text("nobody-1 nobody-2 target\nnobody-1 nobody-3 nontarget\n")
+    try:
+        done = run(root / "run.sh", *CHOICES, "--stage", "3", cwd=folder, code=1)
+    finally:
+        trials.unlink()
+    assert "nobody-1" in done.stderr and "trials_bad" in done.stderr
+    assert "stopped in stage 3 (check_trials)" in done.stderr
+
+
+def test_test_speakers_in_the_training_data_are_an_error(new_recipe, root, run):
+    folder = new_recipe()
+    choices = [*CHOICES, "--train-set", "corpus/mini_train corpus/mini_test"]
+    done = run(root / "run.sh", *choices, "--stop-stage", "3", cwd=folder, code=1)
+    assert "are in the training data" in done.stderr and "--allow-train-speakers" in done.stderr
+
+
+def test_killed_in_every_stage_and_run_again_the_results_are_the_same(finished, new_recipe, root):
+    folder = new_recipe()
+    for stage in STAGES:
+        _run_until(folder, root, f"({stage})", stage)
+    done = subprocess.run([root / "run.sh", *CHOICES], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    undisturbed, _ = finished
+    for name in ("results.json", "final.pt", "scores/cosine/mini_test", "config.yaml"):
+        assert (folder / "exp/tiny" / name).read_bytes() == (undisturbed / "exp/tiny" / name).read_bytes(), name
+
+
+def _run_until(folder: Path, root: Path, where: str, stage: str) -> None:
+    """Start the recipe and kill -9 all of it in the middle of ``stage``: a training once it has a checkpoint."""
+    log = folder / "killed.log"
+    with open(log, "w") as file:
+        process = subprocess.Popen(
+            [root / "run.sh", *CHOICES], cwd=folder, stdout=file, stderr=file, start_new_session=True
+        )
+        deadline = time.monotonic() + 120
+        while f": {stage}\n" not in log.read_text():
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+        while stage == "train" and not list(folder.glob("exp/tiny/phases/*/checkpoints/*.pt")):
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+        time.sleep(0.05)
+        members = subprocess.run(["ps", "-o", "pid=", "-s", str(process.pid)], capture_output=True, text=True, check=True)
+        for pid in members.stdout.split():
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        process.wait()

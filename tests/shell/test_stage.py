@@ -1,0 +1,115 @@
+"""utils/stage.sh: stamps, what is skipped, what stops, locks."""
+
+import os
+import subprocess
+
+import pytest
+
+SCRIPT = """
+set -euo pipefail
+stage=$1 stop_stage=$2
+. "$ROOT/utils/stage.sh"
+lock_dir exp
+run_stage 1 first exp a.txt -- bash -c 'echo first >> ran; cp a.txt b.txt'
+run_stage 2 second exp b.txt -- bash -c 'echo second >> ran'
+run_stage 3 always exp -- bash -c 'echo always >> ran'
+report_times times
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path, root, run):
+    """A folder with two stages that depend on each other and one without inputs; call it with --stage and --stop-stage."""
+    (tmp_path / "a.txt").write_text("a\n")
+    (tmp_path / "run.sh").write_text(SCRIPT)
+
+    def call(stage="", stop_stage="9", code=0):
+        (tmp_path / "ran").unlink(missing_ok=True)
+        done = run("bash", "run.sh", stage, stop_stage, code=code, ROOT=root)
+        ran = (tmp_path / "ran").read_text().split() if (tmp_path / "ran").exists() else []
+        return ran, done
+
+    return call
+
+
+def test_all_stages_run_once_and_are_skipped_afterwards(recipe):
+    assert recipe()[0] == ["first", "second", "always"]
+    ran, done = recipe()
+    assert ran == ["always"]
+    assert "done before" in done.stdout
+
+
+def test_stage_and_stop_stage_choose_a_range_and_run_it_again(recipe):
+    recipe()
+    assert recipe("2", "2")[0] == ["second"]
+    assert recipe("1")[0] == ["first", "second", "always"]
+    assert recipe("", "1")[0] == []
+
+
+def test_a_changed_input_stops_the_run_and_is_named(recipe, tmp_path):
+    recipe()
+    (tmp_path / "a.txt").write_text("changed\n")
+    ran, done = recipe(code=1)
+    assert ran == []
+    assert "a.txt" in done.stderr and "--stage 1" in done.stderr
+    assert "b.txt" not in done.stderr
+
+
+def test_after_redoing_an_early_stage_a_later_one_is_stale(recipe, tmp_path):
+    recipe()
+    (tmp_path / "a.txt").write_text("changed\n")
+    recipe("1", "1")
+    _, done = recipe(code=1)
+    assert "stage 2 (second)" in done.stderr and "b.txt" in done.stderr
+
+
+def test_a_stamp_is_what_sha256sum_checks(recipe, tmp_path, run):
+    recipe()
+    run("sha256sum", "-c", "exp/.done/first")
+    (tmp_path / "a.txt").write_text("changed\n")
+    assert "a.txt: FAILED" in run("sha256sum", "-c", "exp/.done/first", code=1).stdout
+
+
+def test_a_stage_whose_inputs_are_missing_says_so(recipe, tmp_path):
+    (tmp_path / "a.txt").unlink()
+    _, done = recipe(code=1)
+    assert "a.txt" in done.stderr and "earlier stage" in done.stderr
+
+
+def test_a_failed_stage_leaves_no_stamp_and_runs_again(recipe, tmp_path):
+    (tmp_path / "run.sh").write_text(SCRIPT.replace("echo second >> ran", "echo second >> ran; exit 3"))
+    ran, done = recipe(code=3)
+    assert ran == ["first", "second"]
+    assert "stopped in stage 2 (second)" in done.stderr
+    (tmp_path / "run.sh").write_text(SCRIPT)
+    assert recipe()[0] == ["second", "always"]
+
+
+def test_an_explicit_rerun_that_fails_takes_the_old_stamp_away(recipe, tmp_path):
+    recipe()
+    (tmp_path / "run.sh").write_text(SCRIPT.replace("echo second >> ran", "exit 1"))
+    recipe("2", code=1)
+    assert not (tmp_path / "exp/.done/second").exists()
+
+
+def test_two_runs_in_one_experiment_are_kept_apart(recipe, tmp_path):
+    (tmp_path / "exp/.lock").mkdir(parents=True)
+    (tmp_path / "exp/.lock/owner").write_text(f"{os.uname().nodename} {os.getpid()}\n")
+    _, done = recipe(code=1)
+    assert "in use" in done.stderr and str(os.getpid()) in done.stderr
+    assert (tmp_path / "exp/.lock").exists()
+
+
+def test_a_lock_of_another_host_is_respected(recipe, tmp_path):
+    (tmp_path / "exp/.lock").mkdir(parents=True)
+    (tmp_path / "exp/.lock/owner").write_text("another-host 1\n")
+    assert "another-host" in recipe(code=1)[1].stderr
+
+
+def test_the_lock_of_a_run_that_was_killed_is_taken_over_and_given_back(recipe, tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (tmp_path / "exp/.lock").mkdir(parents=True)
+    (tmp_path / "exp/.lock/owner").write_text(f"{os.uname().nodename} {ended.pid}\n")
+    assert recipe()[0] == ["first", "second", "always"]
+    assert not (tmp_path / "exp/.lock").exists()
