@@ -18,9 +18,9 @@ corpora=mini                      # corpora to prepare: each has a local/prepare
 corpus_dir=                       # folder of the one corpus, if not that of conf/corpora.sh
 train_set=data/mini_train         # Kaldi data dir to train on; several are combined
 test_sets=data/mini_test          # Kaldi data dirs with trials or trials_<name>
-model=                            # evaluate this model instead of training one
+model=                            # evaluate this model; nothing is trained and the training set is not needed
 nj=                               # <int> parallel jobs; if empty, the number of cores
-gpu=                              # <int> GPUs; if empty, one where there is one
+gpu=                              # <int> 1: use a GPU; 0: none; if empty, one where there is one
 num_threads=0                     # <int> CPU threads of the training; 0: PyTorch's choice
 allow_pipes=false                 # <bool> run the commands that stand in a wav.scp
 allow_train_speakers=false        # <bool> accept test speakers that are in the training data
@@ -40,10 +40,12 @@ tag=${tag:-$(basename "$config" .yaml)}
 exp=exp/$tag
 nj=${nj:-$(nproc)}
 gpu=${gpu:-$(count_gpus)}
+if [ -n "$model" ]; then train_set=; fi
 read -ra train_dirs <<< "$train_set"
 read -ra test_dirs <<< "$test_sets"
-check_names "${train_dirs[@]}" "${test_dirs[@]}"
-train=$(combined_dir "${train_dirs[@]}")
+dirs=(${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}")
+check_names "${dirs[@]}"
+train=$(combined_dir ${train_dirs[@]+"${train_dirs[@]}"})
 read -ra tests <<< "$(local_dirs "${test_dirs[@]}")"
 
 resolve_config "$config" "$exp" ${set[@]+"${set[@]}"}
@@ -59,7 +61,7 @@ for corpus in $corpora; do
   run_stage 0 "find_$corpus" data -- find_corpus "$corpus" "$corpus_dir"
   run_stage 1 "prepare_$corpus" data "data/corpora/$corpus" -- prepare_corpus "$corpus"
 done
-for dir in "${train_dirs[@]}" "${test_dirs[@]}"; do
+for dir in "${dirs[@]}"; do
   if is_outside "$dir"; then
     own=$(local_dirs "$dir")
     run_stage 1 "copy_$(basename "$dir")" "$own" "$dir"/{wav.scp,utt2spk} -- utils/copy_data_dir.sh "$dir" "$own"
@@ -78,7 +80,7 @@ for dir in "${test_dirs[@]}"; do
 done
 
 # Stage 2: filter banks and voice activity.
-for dir in "$train" "${tests[@]}"; do
+for dir in ${train:+"$train"} "${tests[@]}"; do
   run_stage 2 "fbank_$(basename "$dir")" "$dir" "$dir"/{wav.scp,utt2spk} "$(conf_file fbank.conf)" -- \
     steps/make_fbank.sh "${jobs[@]}" --allow-pipes "$allow_pipes" --fbank-config "$(conf_file fbank.conf)" "$dir"
   run_stage 2 "vad_$(basename "$dir")" "$dir" "$dir"/{wav.scp,utt2spk,utt2num_frames} "$(conf_file vad.conf)" -- \
@@ -86,17 +88,19 @@ for dir in "$train" "${tests[@]}"; do
 done
 
 # Stage 3: what trains, and the speakers whose error rate is watched meanwhile. Bad trial lists are found before training.
-run_stage 3 filter "$exp/data/all" "$train"/{feats.scp,utt2spk,utt2num_frames} "$sections/hold_out.yaml" -- \
-  steps/filter_data_dir.sh --min-frames "$min_frames" --min-utts "$min_utts" "$train" "$exp/data/all"
-run_stage 3 hold_out "$exp/data/train" "$exp"/data/all/{feats.scp,utt2spk} "$sections/hold_out.yaml" -- \
-  steps/hold_out_dev.sh --speakers "$dev_speakers" --trials "$dev_trials" --seed "$dev_seed" "$exp"/data/{all,train,dev}
+if [ -n "$train" ]; then
+  run_stage 3 filter "$exp/data/all" "$train"/{feats.scp,utt2spk,utt2num_frames} "$sections/hold_out.yaml" -- \
+    steps/filter_data_dir.sh --min-frames "$min_frames" --min-utts "$min_utts" "$train" "$exp/data/all"
+  run_stage 3 hold_out "$exp/data/train" "$exp"/data/all/{feats.scp,utt2spk} "$sections/hold_out.yaml" -- \
+    steps/hold_out_dev.sh --speakers "$dev_speakers" --trials "$dev_trials" --seed "$dev_seed" "$exp"/data/{all,train,dev}
+fi
 if [ "$stop_stage" -ge 3 ]; then lists=$(trial_lists "${tests[@]}"); else lists=; fi
 # shellcheck disable=SC2086 # a list of files
-run_stage 3 check_trials "$exp" "$train/utt2spk" $lists -- \
-  python -m sv_py.check_trials --allow-train-speakers "$allow_train_speakers" "$train" "${tests[@]}"
+run_stage 3 check_trials "$exp" ${train:+"$train/utt2spk"} $lists -- python -m sv_py.check_trials \
+  ${train:+--train-dir "$train"} --allow-train-speakers "$allow_train_speakers" "${tests[@]}"
 
 # Stage 4: all phases of the training; it goes on from the newest checkpoint.
-if [ -z "$model" ]; then
+if [ -n "$train" ]; then
   model=$exp/final.pt
   run_stage 4 train "$exp" "$exp"/data/train/{feats.scp,utt2spk,feats.id} "$exp/data/dev/trials" "$sections/train.yaml" -- \
     steps/train.sh --cmd "$cuda_cmd" --gpu "$gpu" --num-threads "$num_threads" --restart "$restart" \
@@ -104,10 +108,11 @@ if [ -z "$model" ]; then
 fi
 
 # Stage 5: embeddings. Stage 6: scores of each trial list. Stage 9: error rates.
+if [ "$gpu" -gt 0 ]; then extract=(--nj 1 --gpu 1 --cmd "$cuda_cmd"); else extract=("${jobs[@]}"); fi
 for dir in "${tests[@]}"; do
   name=$(basename "$dir")
   run_stage 5 "extract_$name" "$exp" "$model" "$dir"/{feats.scp,feats.id} -- \
-    steps/extract_embeddings.sh "${jobs[@]}" "$model" "$dir" "$exp/embeddings/$name"
+    steps/extract_embeddings.sh "${extract[@]}" "$model" "$dir" "$exp/embeddings/$name"
 done
 scores=() names=()
 for trials in $lists; do

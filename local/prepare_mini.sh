@@ -11,12 +11,12 @@ set -euo pipefail
 seed=0                  # <int> another seed, another corpus
 nj=2                    # <int> number of processes; changes no byte
 num_train_speakers=100  # <int> speakers of mini_train
-num_test_speakers=24    # <int> speakers of mini_test, half of each gender
+num_test_speakers=30    # <int> speakers of mini_test, half of each gender
 num_sessions=3          # <int> recording sessions of a speaker, each with its room, noise and microphone
 num_utts=3              # <int> utterances of a session, 2 to 4 s each
-speaker_spread=1.5      # <float> how much speakers differ; less is harder
-snr_low=10              # <float> signal-to-noise ratio of the noisiest session, dB
-snr_high=30             # <float> and of the cleanest
+speaker_spread=1.0      # <float> how much speakers differ; less is harder
+snr_low=20              # <float> signal-to-noise ratio of the noisiest session, dB
+snr_high=40             # <float> and of the cleanest
 # End configuration section.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"

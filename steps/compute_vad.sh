@@ -7,7 +7,7 @@ set -euo pipefail
 
 # Begin configuration section.
 nj=4                       # <int> number of parallel jobs
-cmd=utils/cmd_local.sh     # how to run them, docs/queue.md
+cmd=cmd_local.sh     # how to run them, docs/queue.md
 vad_config=conf/vad.conf   # the detector's options
 allow_pipes=false          # <bool> run the commands that stand in wav.scp
 # End configuration section.

@@ -8,7 +8,7 @@ set -euo pipefail
 
 # Begin configuration section.
 nj=4                     # <int> number of parallel jobs
-cmd=utils/cmd_local.sh   # how to run them, docs/queue.md
+cmd=cmd_local.sh   # how to run them, docs/queue.md
 gpu=0                    # <int> GPUs of a job; 0: CPU
 # End configuration section.
 

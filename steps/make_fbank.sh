@@ -8,7 +8,7 @@ set -euo pipefail
 
 # Begin configuration section.
 nj=4                           # <int> number of parallel jobs
-cmd=utils/cmd_local.sh         # how to run them, docs/queue.md
+cmd=cmd_local.sh         # how to run them, docs/queue.md
 fbank_config=conf/fbank.conf   # the front end's options
 allow_pipes=false              # <bool> run the commands that stand in wav.scp
 skip_bad=false                 # <bool> leave out utterances that cannot be read, instead of failing

@@ -9,7 +9,7 @@
 set -euo pipefail
 
 # Begin configuration section.
-cmd=utils/cmd_local.sh   # how to run the job, docs/queue.md
+cmd=cmd_local.sh   # how to run the job, docs/queue.md
 backend=cosine           # scoring back end
 subtract_mean=           # xvector.scp whose mean is subtracted from all embeddings
 enrol_scp=               # embeddings of the models, as spk_xvector.scp

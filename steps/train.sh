@@ -6,8 +6,8 @@
 set -euo pipefail
 
 # Begin configuration section.
-cmd=utils/cmd_local.sh   # how to run the job, docs/queue.md
-gpu=0                    # <int> GPUs; 0: CPU
+cmd=cmd_local.sh   # how to run the job, docs/queue.md
+gpu=0                    # <int> 1: a GPU; 0: CPU
 num_threads=0            # <int> CPU threads; 0: PyTorch's choice. Results are equal to the bit for equal numbers only
 num_workers=0            # <int> processes that read features ahead
 restart=false            # <bool> discard what was trained before
@@ -20,6 +20,7 @@ expect_arguments 4 4 "$@"
 for f in "$1" "$2/feats.scp" "$3/trials"; do
   [ -f "$f" ] || { echo "$0: no such file: $f" >&2; exit 1; }
 done
+[ "$gpu" -le 1 ] || usage_error "one process trains, on one GPU at most, not on $gpu"
 device=cpu
 if [ "$gpu" -gt 0 ]; then device=cuda; fi
 mkdir -p "$4/log"

@@ -12,11 +12,11 @@ def main() -> None:
     """Parse the command line and check."""
     parser = Parser(prog="python -m sv_py.check_trials", description=__doc__)
     parser.add_argument("--allow-train-speakers", choices=("true", "false"), default="false", help="accept overlap")
-    parser.add_argument("train_dir", type=Path)
+    parser.add_argument("--train-dir", type=Path, help="none of whose speakers may be tested")
     parser.add_argument("test_dir", type=Path, nargs="+", help="with trials or trials_<name>")
     args = parser.parse_args()
     log.setup()
-    trained = set(read_table(args.train_dir / "utt2spk", columns=2).values())
+    trained = set(read_table(args.train_dir / "utt2spk", columns=2).values()) if args.train_dir else set()
     for test_dir in args.test_dir:
         utt2spk = read_table(test_dir / "utt2spk", columns=2)
         lists = sorted([*test_dir.glob("trials"), *test_dir.glob("trials_*")])

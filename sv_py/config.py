@@ -189,8 +189,8 @@ def _read_dataclass(kind: type, node: yaml.Node, key: str) -> Any:
     values = {}
     for name, child in _children(kind, node, key).items():
         where = f"{key}.{name}" if key else name
-        table = fields[name].metadata.get("table")
-        values[name] = _read(hints[name], child, where) if table is None else _read_part(table, child, where)
+        is_part = "table" in fields[name].metadata
+        values[name] = _read_part(fields[name], child, where) if is_part else _read(hints[name], child, where)
     missing = [
         f.name for f in fields.values()
         if f.name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
@@ -203,16 +203,19 @@ def _read_dataclass(kind: type, node: yaml.Node, key: str) -> Any:
         return _fail(f"{key}: {error}" if key else str(error), node)
 
 
-def _read_part(table: Any, node: yaml.Node, key: str) -> Part:
-    """A table entry: `{name: x, args: {...}}`; which arguments there are depends on the name."""
+def _read_part(field: dataclasses.Field, node: yaml.Node, key: str) -> Part:
+    """A table entry, `{name: x, args: {...}}`: its name says which arguments it has; the field may default it."""
     if node.tag != _MAP:
         _fail(f"{key} is a mapping with name and args", node)
     children = _children(Part, node, key)
-    if "name" not in children:
+    if "name" in children:
+        name = _read(str, children["name"], f"{key}.name")
+    elif field.default_factory is not dataclasses.MISSING:
+        name = field.default_factory().name
+    else:
         _fail(f"{key} lacks name", node)
-    name = _read(str, children["name"], f"{key}.name")
     try:
-        kind = table.arguments(name, f"{key}.name: ")
+        kind = field.metadata["table"].arguments(name, f"{key}.name: ")
     except InputError as error:
         _fail(str(error), children["name"])
     empty = yaml.MappingNode(_MAP, [], node.start_mark, node.end_mark)

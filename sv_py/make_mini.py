@@ -204,8 +204,8 @@ def main() -> None:
     parser.add_argument("corpus_dir", type=Path, metavar="corpus-dir", help="folder to make")
     options = vars(parser.parse_args())
     folder, jobs = options.pop("corpus_dir"), options.pop("nj")
-    if not 0 < options["speaker_spread"] <= 3:
-        raise InputError(f"--speaker-spread must be above 0 and at most 3, not {options['speaker_spread']}")
+    if not 0 < options["speaker_spread"] <= 2:
+        raise InputError(f"--speaker-spread must be above 0 and at most 2, not {options['speaker_spread']}")
     if not -20 <= options["snr_low"] <= options["snr_high"] <= 100:
         raise InputError("--snr-low and --snr-high must satisfy -20 <= low <= high <= 100 (dB)")
     make(Corpus(**options), folder, jobs)

@@ -16,11 +16,11 @@ local_dirs() {
   echo "${dirs[@]}"
 }
 
-# combined_dir DIR...: the data dir that DIRs are combined to, data/a+b; for one DIR its own.
+# combined_dir DIR...: the data dir that DIRs are combined to, data/a+b; for one DIR its own, for none nothing.
 combined_dir() {
   local dir name=
   for dir; do name+=+$(basename "$dir"); done
-  echo "data/${name#+}"
+  if [ -n "$name" ]; then echo "data/${name#+}"; fi
 }
 
 # check_names DIR...: two data dirs of one name would be written to one place.

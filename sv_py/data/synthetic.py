@@ -13,7 +13,7 @@ VERSION = 1  # raise it when a change alters a sample: corpora made by an older 
 RATE = 16000
 HOP = 160  # samples per control frame, 10 ms
 _WINDOW = np.hanning(2 * HOP + 1)[:-1].astype(np.float32)  # half-overlapped, sums to one
-_BLOCKS = 6  # length of a filtered frame in hops: 40 ms of ringing, below -60 dB for the narrowest formant
+_BLOCKS = 6  # length of a filtered frame in hops: room for 40 ms of ringing, -76 dB at a bandwidth of 70 Hz
 _BINS = np.fft.rfftfreq(_BLOCKS * HOP, 1 / RATE)
 
 # F1, F2, F3 of American English vowels (Hz), mean of adult men: Hillenbrand et al., JASA 97 (1995), table V.
@@ -58,7 +58,7 @@ def draw_voice(rng: np.random.Generator, gender: str, spread: float = 1.0) -> Vo
 
     return Voice(
         gender=gender,
-        pitch=pitch * vary(0.18),
+        pitch=pitch * vary(0.2),
         pitch_range=1.5 * vary(0.5),
         declination=3.0 + 3.0 * spread * rng.standard_normal(),
         jitter=0.008 * vary(0.5),
@@ -66,9 +66,9 @@ def draw_voice(rng: np.random.Generator, gender: str, spread: float = 1.0) -> Vo
         breath=0.05 * vary(0.8),
         open_quotient=float(np.clip(0.6 * vary(0.18), 0.35, 0.9)),
         tilt=2200 * vary(0.5),
-        formants=tract * vary(0.07) * vary(0.07, 7),
-        vowels=vary(0.045, _VOWELS.shape),
-        bandwidth=vary(0.2),
+        formants=tract * vary(0.08) * vary(0.09, 7),
+        vowels=vary(0.06, _VOWELS.shape),
+        bandwidth=vary(0.25),
         rate=vary(0.18),
     )
 
@@ -200,7 +200,7 @@ class Channel:
     level: float  # root mean square, dB below full scale
 
 
-def draw_channel(rng: np.random.Generator, snr: tuple[float, float] = (15.0, 35.0), severity: float = 1.0) -> Channel:
+def draw_channel(rng: np.random.Generator, snr: tuple[float, float] = (20.0, 40.0), severity: float = 1.0) -> Channel:
     """A recording condition with a signal-to-noise ratio in the range ``snr`` (dB).
 
     ``severity`` scales reverberation and colouring.
@@ -212,7 +212,7 @@ def draw_channel(rng: np.random.Generator, snr: tuple[float, float] = (15.0, 35.
         noise=_NOISES[rng.integers(len(_NOISES))],
         snr=rng.uniform(*snr),
         low=rng.uniform(40, 250),
-        high=rng.uniform(3600, 7600),
+        high=rng.uniform(4500, 7600),
         colour=2.5 * severity * rng.standard_normal(8),
         level=rng.uniform(-34, -22),
     )

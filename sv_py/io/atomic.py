@@ -1,5 +1,6 @@
 """Write a file whole or not at all: temporary name, fsync, rename."""
 
+import errno
 import os
 import shutil
 import socket
@@ -39,9 +40,11 @@ def replace_file(path: str | os.PathLike, mode: str = "w") -> Iterator[IO]:
 def replace_directory(path: str | os.PathLike, overwrite: bool = False) -> Iterator[Path]:
     """A new empty directory that becomes ``path`` when the block succeeds.
 
-    ``path`` must not exist, or is removed just before if ``overwrite``.
+    ``path`` must not exist, or is removed just before if ``overwrite``. Raises FileExistsError at once.
     """
     path = Path(path)
+    if os.path.lexists(path) and not overwrite:
+        raise FileExistsError(errno.EEXIST, "exists already", str(path))
     temporary = temporary_name(path)
     old = temporary.with_suffix(".old")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +58,8 @@ def replace_directory(path: str | os.PathLike, overwrite: bool = False) -> Itera
         shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not path.exists():
+            os.rename(old, path)
         raise
     sync_directory(path.parent)
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from sv_py.io.text import read_lines, write_lines
+from sv_py.io.text import write_lines
 
 
 class Done:
@@ -23,7 +23,7 @@ class Done:
         self.digest = digest.hexdigest()
 
     def __bool__(self) -> bool:
-        return self.path.exists() and read_lines(self.path) == [self.digest]
+        return self.path.exists() and self.path.read_bytes() == f"{self.digest}\n".encode()
 
     def begin(self) -> None:
         """Forget an earlier output."""

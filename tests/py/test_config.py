@@ -36,7 +36,7 @@ def write(tmp_path):
 
 
 @pytest.fixture
-def complaint(write):
+def complaint(write, tmp_path):
     """What `load` says of GOOD after a replacement, or of a text of its own."""
 
     def call(old, new=None, overrides=()):
@@ -47,7 +47,7 @@ def complaint(write):
             text = GOOD.replace(old, new, 1)
         with pytest.raises(InputError) as error:
             load(write(text), overrides)
-        return str(error.value).split("/")[-1] if not overrides else str(error.value)
+        return str(error.value).removeprefix(f"{tmp_path}/")
 
     return call
 
@@ -85,7 +85,7 @@ def test_defaults_fill_what_the_yaml_leaves_out(write):
         ("peak: 1e-3", "peak: .nan", "x.yaml:7: phases.0.rate.peak is a number, not '.nan'"),
         ("peak: 1e-3", "peak: 1e999", "x.yaml:7: phases.0.rate.peak is a number, not '1e999'"),
         ("peak: 1e-3", "peak: '1e-3'", "x.yaml:7: phases.0.rate.peak is a number, not '1e-3'"),
-        ("peak: 1e-3", "peak: [1]", "x.yaml:7: phases.0.rate.peak is a number, not 'a list or mapping'"),
+        ("peak: 1e-3", "peak: [1]", "x.yaml:7: phases.0.rate.peak is a number, not a list or mapping"),
         ("peak: 1e-3", "decay: linear", "x.yaml:7: phases.0.rate: decay is exponential, cosine or constant"),
         ("[0, 0.5]", "[0]", "x.yaml:10: phases.1.margin_ramp is a list of 2 values"),
         ("[0, 0.5]", "0.5", "x.yaml:10: phases.1.margin_ramp is a list"),
@@ -132,7 +132,7 @@ def test_a_mistake_is_named_with_its_line_and_near_miss(write, complaint, old, n
         (GOOD.replace("phases:", "phasen:"), "x.yaml:4: unknown key 'phasen' (did you mean 'phases'?)"),
         ("model: {name: ecapa_tdnn}\n", "x.yaml:1: phases: at least one is needed"),
         ("[" * 5000, "x.yaml: bad YAML: nested too deeply"),
-        ("seed: 1\nmodel: ".encode() + b"\xff\n", "x.yaml:2: not UTF-8"),
+        (b"seed: 1\nmodel: \xff\n", "x.yaml:2: not UTF-8"),
     ],
 )
 def test_a_file_that_is_no_experiment_is_refused(complaint, text, expected):
@@ -171,7 +171,7 @@ def test_every_experiment_of_the_repository_is_valid_and_survives_a_round_trip(r
 
 def test_a_damaged_configuration_in_a_checkpoint_names_the_checkpoint(write):
     values = to_dict(load(write(GOOD)))
-    with pytest.raises(InputError, match="final.pt: its configuration"):
+    with pytest.raises(InputError, match=r"final\.pt: its configuration"):
         from_dict(values | {"seed": object()}, "final.pt")
     with pytest.raises(InputError, match=r"final\.pt:\d+: unknown key 'sed' \(did you mean 'seed'"):
         from_dict(values | {"sed": 1}, "final.pt")
@@ -189,6 +189,7 @@ def test_a_damaged_configuration_in_a_checkpoint_names_the_checkpoint(write):
         ("phases.1={name: b, epochs: 2}", "phases.1.epochs", 2),
         ("hold_out.dev_speakers=4", "hold_out.dev_speakers", 4),
         ("loss.name=aam_softmax", "loss.name", "aam_softmax"),
+        ("loss.args.margin=0.3", "loss.args.margin", 0.3),
         ("model={name: resnet34, args: {width: 8}}", "model.args.width", 8),
     ],
 )  # fmt: skip
@@ -203,7 +204,7 @@ def test_set_overrides_one_value(write, override, key, value):
 def test_set_of_model_name_keeps_arguments_that_fit_and_names_those_that_do_not(write, complaint):
     text = GOOD.replace("{channels: 64}", "{embedding_dim: 32}")
     assert load(write(text), ["model.name=resnet34"]).model.args.embedding_dim == 32
-    assert "x.yaml:3: unknown key 'model.args.channels'" in complaint(GOOD, None, ["model.name=resnet34"])
+    assert complaint(GOOD, None, ["model.name=resnet34"]).startswith("x.yaml:3: unknown key 'model.args.channels'")
 
 
 def test_later_overrides_win_and_earlier_ones_are_seen(write):

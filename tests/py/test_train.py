@@ -47,7 +47,13 @@ def data_dir(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def config_file(tmp_path_factory) -> Path:
-    phase = {"batch_size": 4, "crop": 20, "crops_per_utt": 2, "rate": {"peak": 0.01, "warmup": 0.5}, "mask": {"time": 3}}
+    phase = {
+        "batch_size": 4,
+        "crop": 20,
+        "crops_per_utt": 2,
+        "rate": {"peak": 0.01, "warmup": 0.5},
+        "mask": {"time": 3},
+    }
     values = {
         "model": {"name": "ecapa_tdnn", "args": {"channels": 16, "pooled_channels": 32, "embedding_dim": 8}},
         "optimizer": {"name": "sgd"},

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -166,10 +167,58 @@ def _run_until(folder: Path, root: Path, where: str, stage: str) -> None:
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.02)
         time.sleep(0.05)
-        members = subprocess.run(["ps", "-o", "pid=", "-s", str(process.pid)], capture_output=True, text=True, check=True)
+        members = subprocess.run(
+            ["ps", "-o", "pid=", "-s", str(process.pid)], capture_output=True, text=True, check=True
+        )
         for pid in members.stdout.split():
             try:
                 os.kill(int(pid), signal.SIGKILL)
             except ProcessLookupError:
                 continue
         process.wait()
+
+
+def test_kaldis_run_pl_can_take_the_dispatchers_place(finished, new_recipe, root, run, run_pl):
+    folder = new_recipe()
+    run(root / "run.sh", *CHOICES, cwd=folder, SV_CMD=run_pl)
+    undisturbed, _ = finished
+    for name in ("results.json", "final.pt"):
+        assert (folder / "exp/tiny" / name).read_bytes() == (undisturbed / "exp/tiny" / name).read_bytes(), name
+
+
+def test_a_given_model_is_evaluated_without_training_data(finished, root, run):
+    folder, _ = finished
+    model = "exp/tiny/final.pt"
+    done = run(root / "run.sh", *CHOICES, "--tag", "given", "--model", model, "--train-set", "none/such", cwd=folder)
+    assert "train" not in [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("3 ", "4 "))]
+    results = [json.loads((folder / "exp" / tag / "results.json").read_text()) for tag in ("tiny", "given")]
+    assert results[0] == results[1]
+
+
+def test_restart_discards_the_training_and_gives_the_same_result(finished, root, run):
+    folder, _ = finished
+    before = (folder / "exp/tiny/final.pt").read_bytes()
+    done = run(root / "run.sh", *CHOICES, "--restart", "true", cwd=folder)
+    assert "== stage 4: train" in done.stderr
+    assert (folder / "exp/tiny/final.pt").read_bytes() == before
+
+
+def test_the_an4_recipe_finds_real_speech_and_prepares_it(root, run, shared, tmp_path):
+    for name in ("run.sh", "path.sh", "cmd.sh", "steps", "utils", "local", "conf", "sv_py", ".venv"):
+        if (root / name).exists():
+            (tmp_path / name).symlink_to(root / name)
+    recipe = tmp_path / "egs/an4/v1"
+    shutil.copytree(root / "egs/an4/v1", recipe, symlinks=True, ignore=shutil.ignore_patterns("data", "exp"))
+    run(recipe / "run.sh", "--stop-stage", "3", "--tag", "x", AN4_DIR=shared / "corpora/an4")
+    assert len((recipe / "data/an4_train/spk2utt").read_text().splitlines()) == 42
+    assert (recipe / "data/an4_test/trials").read_bytes() == (root / "egs/an4/v1/trials/an4_test").read_bytes()
+    frames = (recipe / "data/an4_test/utt2num_frames").read_text().splitlines()
+    assert len(frames) == 538 and all(int(line.split()[1]) > 20 for line in frames)
+
+
+def test_a_recipe_whose_corpus_is_nowhere_says_how_to_name_it(root, run, tmp_path):
+    for name in ("steps", "utils", "local", "conf"):
+        (tmp_path / name).symlink_to(root / name)
+    done = run(root / "run.sh", "--corpora", "an4", "--train-set", "data/an4_train", "--test-sets", "data/an4_test",
+               code=1, AN4_DIR="")  # fmt: skip
+    assert "AN4_DIR" in done.stderr and "--corpus-dir" in done.stderr
