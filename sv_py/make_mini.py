@@ -121,7 +121,8 @@ def _sample(
     """
     shape = (len(groups), len(groups[0][0]), len(groups[0][1]))
     total = math.prod(shape)
-    for group, left, right in np.transpose(np.unravel_index(rng.choice(total, min(total, count), False), shape)):
+    chosen = rng.choice(total, min(total, count), replace=False)
+    for group, left, right in np.transpose(np.unravel_index(chosen, shape)):
         yield groups[group][0][left], groups[group][1][right]
 
 
@@ -132,9 +133,10 @@ def claim(folder: Path, corpus: Corpus) -> None:
     """
     label = folder / "mini.json"
     wanted = json.dumps(asdict(corpus), indent=2) + "\n"
-    if label.is_file() and label.read_text(encoding="utf-8") == wanted:
+    if label.is_file() and label.read_bytes() == wanted.encode():
         return
-    if folder.exists() and any(folder.iterdir()) and not label.is_file():
+    foreign = folder.exists() and any(not old.name.endswith(".tmp") for old in folder.iterdir())
+    if foreign and not label.is_file():
         raise InputError("is not empty and has no mini.json: not a mini corpus, left as it is", folder)
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():  # the label goes last: a kill in between leaves a folder that is still ours

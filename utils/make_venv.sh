@@ -80,10 +80,9 @@ is_of_python() { [ -z "$python" ] || [ "$("$python" -V)" = "$("$venv/bin/python"
 make_environment() {
   local part
   if [ -x "$venv/bin/python" ] && is_of_python && pip --version >/dev/null 2>&1; then return; fi
-  [ -e "$venv/pyvenv.cfg" ] || [ -z "$(ls "$venv")" ] ||
-    fail "$venv is not a virtual environment: remove it, or name another folder"
   find_python
-  for part in .complete .complete-dev bin include lib lib64 share pyvenv.cfg; do rm -rf "${venv:?}/$part"; done
+  : > "$venv/pyvenv.cfg" # what is killed from here on is known for an environment
+  for part in .complete .complete-dev bin include lib lib64 share; do rm -rf "${venv:?}/$part"; done
   "$python" -m venv "$venv"
 }
 
@@ -133,6 +132,9 @@ files=(requirements.txt)
 if [ "$dev" = true ]; then files+=(requirements-dev.txt); fi
 if [ -n "$python" ]; then find_python; fi
 if is_up_to_date; then exit 0; fi
+if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ] && [ -n "$(ls "$venv")" ]; then
+  fail "$venv is not a virtual environment: remove it, or name another folder"
+fi
 if [ -n "$wheels" ]; then
   [ -d "$wheels" ] || fail "no folder of wheels: $wheels"
   PIP_FIND_LINKS=$(cd "$wheels" && pwd)

@@ -35,7 +35,10 @@ class KaldiFbank(nn.Module):
 
     def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
         """Log energies of each waveform of a batch of equal lengths."""
-        frames = self._frames(waveforms)
+        count = self.num_frames(waveforms.shape[-1])
+        if count == 0:
+            return waveforms.new_empty(waveforms.shape[0], 0, self.feature_dim)
+        frames = self._frames(waveforms, count)
         if self.arguments.remove_dc_offset:
             frames = frames - frames.mean(-1, keepdim=True)
         if self.arguments.preemphasis_coefficient != 0:
@@ -47,11 +50,8 @@ class KaldiFbank(nn.Module):
         energies = spectrum[..., : self.fft // 2] @ self.filters.T
         return energies.clamp(min=_EPSILON).log() if self.arguments.use_log_fbank else energies
 
-    def _frames(self, waveforms: torch.Tensor) -> torch.Tensor:
-        """(B, N) -> (B, T, frame_length)."""
-        count = self.num_frames(waveforms.shape[-1])
-        if count == 0:
-            return waveforms.new_empty(waveforms.shape[0], 0, self.length)
+    def _frames(self, waveforms: torch.Tensor, count: int) -> torch.Tensor:
+        """(B, N) -> (B, count, length)."""
         if not self.arguments.snip_edges:  # frames are centred, and the signal is mirrored at its ends
             before = self.length // 2 - self.shift // 2
             index = torch.arange(-before, (count - 1) * self.shift + self.length - before, device=waveforms.device)

@@ -119,3 +119,12 @@ def test_ids_begin_with_the_speaker_and_are_sorted_as_bytes():
     ids = [u.id for u in utterances(replace(CORPUS, num_train_speakers=120), 0)]
     assert ids == sorted(ids)
     assert all(u.id.startswith(u.speaker_id + "-") for u in utterances(CORPUS, 1))
+
+
+def test_this_version_makes_the_audio_it_always_made():
+    """Loudness per quarter of a second; if this fails, raise synthetic.VERSION, so that old corpora are remade."""
+    assert synthetic.VERSION == 1
+    samples = synthesise(CORPUS, utterances(CORPUS, 1)[9])
+    loudness = np.sqrt((samples[:32000].reshape(8, -1) ** 2).mean(1))
+    assert len(samples) == 52160
+    assert loudness == pytest.approx([0.0243, 0.0456, 0.0435, 0.041, 0.041, 0.0421, 0.0415, 0.0723], abs=2e-4)

@@ -35,8 +35,10 @@ def test_there_are_as_many_decisions_as_frames(num_frames):
 
 
 def test_more_aggressive_keeps_less():
-    samples = voice() + np.random.default_rng(0).normal(0, 300, len(voice()))
-    kept = [webrtc(samples, 198, WebrtcArguments(aggressiveness=a)).sum() for a in range(4)]
+    rng = np.random.default_rng(0)
+    samples = np.concatenate([[*voice(0.5) * level, *np.zeros(2000)] for level in (1, 0.1, 0.01)])
+    samples = samples + rng.normal(0, 30, len(samples))
+    kept = [webrtc(samples, len(samples) // 160, WebrtcArguments(aggressiveness=a)).sum() for a in range(4)]
     assert kept == sorted(kept, reverse=True) and kept[0] > kept[3]
 
 

@@ -121,7 +121,7 @@ def test_a_folder_that_is_not_a_mini_corpus_is_left_alone(root, run, tmp_path):
         (("--num-test-speakers", 3), "--num-test-speakers: 3 is not between 4 and 999"),
         (("--num-sessions", 1), "--num-sessions: 1 is not between 2 and 9"),
         (("--seed", -1), "--seed: -1 is not between 0"),
-        (("--snr-low", 40), "low <= high"),
+        (("--snr-low", 60), "low <= high"),
         (("--speaker-spread", 0), "--speaker-spread must be above 0"),
         (("--num-test-speaker", 4), "did you mean '--num-test-speakers'"),
     ],

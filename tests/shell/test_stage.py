@@ -19,7 +19,7 @@ report_times times
 
 @pytest.fixture
 def recipe(tmp_path, root, run):
-    """A folder with two stages that depend on each other and one without inputs; call it with --stage and --stop-stage."""
+    """Two stages of which one needs the other, and one without inputs; call it with --stage and --stop-stage."""
     (tmp_path / "a.txt").write_text("a\n")
     (tmp_path / "run.sh").write_text(SCRIPT)
 
