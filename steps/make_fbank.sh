@@ -38,10 +38,9 @@ shard=$(cd "$fbankdir" && pwd)/raw_fbank_$name
 $cmd JOB=1:"$nj" "$logdir/make_fbank_$name.JOB.log" \
   python -m sv_py.compute_fbank --config "$fbank_config" --allow-pipes "$allow_pipes" --skip-bad "$skip_bad" \
   "$data/split${nj}utt/JOB" "$shard.JOB.ark" "$shard.JOB.scp"
-echo "$id" > "$fbankdir/feats.id"
 merge_tables "$nj" "$shard.JOB.utt2dur" "$data/utt2dur"
 merge_tables "$nj" "$shard.JOB.utt2num_frames" "$data/utt2num_frames"
-install_file "$fbankdir/feats.id" "$data/feats.id"
+install_file <(echo "$id") "$data/feats.id"
 merge_tables "$nj" "$shard.JOB.scp" "$data/feats.scp"
 if [ "$skip_bad" = true ]; then "$SV_ROOT/utils/fix_data_dir.sh" "$data"; fi
 echo "$0: features of $(wc -l < "$data/feats.scp") utterances for $data"

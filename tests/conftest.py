@@ -48,23 +48,27 @@ def tiny_wavs(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def tiny_data_dir(tmp_path, tiny_wavs) -> Path:
-    """A data dir `data/tiny` in tmp_path, of ``tiny_wavs``: audio only, with spk2gender."""
-    return make_tiny_data_dir(tmp_path / "data" / "tiny", tiny_wavs)
-
-
-def make_tiny_data_dir(folder: Path, wavs: Path) -> Path:
-    """Write the data dir of ``tiny_wavs`` to ``folder``."""
+@pytest.fixture(scope="session")
+def make_tiny_data_dir(tiny_wavs):
+    """``make_tiny_data_dir(folder)``: writes the data dir of ``tiny_wavs``, audio only with spk2gender; the folder."""
     from sv_py.io.text import invert, write_table
 
-    folder.mkdir(parents=True)
-    utt2spk = {wav.stem: wav.stem.split("-")[0] for wav in wavs.iterdir()}
-    write_table(folder / "utt2spk", utt2spk)
-    write_table(folder / "spk2utt", {spk: " ".join(utts) for spk, utts in invert(utt2spk).items()})
-    write_table(folder / "wav.scp", {utt: wavs / f"{utt}.wav" for utt in utt2spk})
-    write_table(folder / "spk2gender", {"ann": "f", "bea": "f", "cal": "m", "dan": "m"})
-    return folder
+    def make(folder: Path) -> Path:
+        folder.mkdir(parents=True)
+        utt2spk = {wav.stem: wav.stem.split("-")[0] for wav in tiny_wavs.iterdir()}
+        write_table(folder / "utt2spk", utt2spk)
+        write_table(folder / "spk2utt", {spk: " ".join(utts) for spk, utts in invert(utt2spk).items()})
+        write_table(folder / "wav.scp", {utt: tiny_wavs / f"{utt}.wav" for utt in utt2spk})
+        write_table(folder / "spk2gender", {"ann": "f", "bea": "f", "cal": "m", "dan": "m"})
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def tiny_data_dir(tmp_path, make_tiny_data_dir) -> Path:
+    """The data dir `data/tiny` in tmp_path."""
+    return make_tiny_data_dir(tmp_path / "data" / "tiny")
 
 
 @pytest.fixture

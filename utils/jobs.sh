@@ -4,6 +4,7 @@
 # limit_jobs NJ TABLE: NJ, or the number of TABLE's lines where that is less (more jobs than utterances would be empty).
 limit_jobs() {
   local lines
+  [ "$1" -ge 1 ] || usage_error "--nj must be at least 1, not $1"
   lines=$(wc -l < "$2")
   echo $(($1 < lines ? $1 : lines))
 }

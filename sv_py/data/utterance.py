@@ -11,6 +11,7 @@ from pathlib import Path
 import soundfile
 
 from sv_py.cli import InputError, first_few
+from sv_py.io.ids import id_fault
 from sv_py.log import logger, progress
 
 _THREADS = 8  # opening files waits for the disk or the network, not for the processor
@@ -36,11 +37,8 @@ class Utterance:
 
 def check_id(what: str, value: str, path: str | Path | None = None, line: int | None = None) -> str:
     """``value`` if it can be a column of a table and a file's name; else InputError."""
-    if not value:
-        raise InputError(f"empty {what}", path, line)
-    bad = next((c for c in value if c.isspace() or not c.isprintable() or c == "/"), ".." if ".." in value else "")
-    if bad:
-        raise InputError(f"{what} {value!r} holds {bad!r}", path, line)
+    if fault := id_fault(value):
+        raise InputError(f"{what} {fault}", path, line)
     return value
 
 

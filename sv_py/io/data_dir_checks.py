@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sv_py.cli import InputError, first_few
 from sv_py.io.data_tables import Complaint, Table, key_kind
+from sv_py.io.ids import id_fault
 from sv_py.io.text import invert
 from sv_py.io.trials import check_known, read_trials
 
@@ -90,11 +91,7 @@ def number(text: str) -> float:
 
 
 def _check_id(name: str) -> str:
-    if "/" in name or ".." in name:
-        return f"id '{name}' holds '/' or '..', which would leave its folder when used as a file name"
-    if " " in name or not name.isprintable():
-        return f"id {name!r} holds a space or a character that cannot be seen"
-    return ""
+    return (fault := id_fault(name)) and f"id {fault}"
 
 
 def _check_duration(text: str) -> str:

@@ -144,7 +144,7 @@ MALFORMED = {
     "no-break space in an id": (
         "plain",
         change("utt2spk", "cy-1", "cy\u00a01"),
-        r"utt2spk:5: id 'cy\xa01' holds a space",
+        r"utt2spk:5: id 'cy\xa01' is empty or holds a space",
     ),
     "frames without features": (
         "plain",

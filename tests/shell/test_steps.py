@@ -1,4 +1,4 @@
-"""The steps on a tiny data dir: what they make, what they refuse, and that a killed run is taken up to the same bytes."""
+"""The steps on a tiny data dir: what they make, what they refuse, and that a killed run ends in the same bytes."""
 
 import os
 import re
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import make_tiny_data_dir
 
 from sv_py.config import load, to_dict
 from sv_py.data.dataset import FeatureSet
@@ -37,10 +36,10 @@ def make_recipe(folder: Path, root: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(root, tiny_wavs, tmp_path_factory) -> Path:
+def made(root, make_tiny_data_dir, tmp_path_factory) -> Path:
     """A recipe whose data/tiny has features and voice activity, made by two jobs."""
     recipe = make_recipe(tmp_path_factory.mktemp("recipe"), root)
-    make_tiny_data_dir(recipe / "data" / "tiny", tiny_wavs)
+    make_tiny_data_dir(recipe / "data" / "tiny")
     for step in ("make_fbank", "compute_vad"):
         subprocess.run([f"steps/{step}.sh", "--nj", "2", "data/tiny"], cwd=recipe, check=True)
     return recipe
@@ -183,6 +182,15 @@ def test_another_configuration_makes_other_features_and_its_mistakes_stop_before
     assert {u: str(len(ArkReader().read(p))) for u, p in read_table(data / "vad.scp").items()} == frames
 
 
+def test_features_of_two_configurations_are_never_mixed_by_a_run_that_fails(copy, run):
+    data = copy / "data/tiny"
+    run("steps/make_fbank.sh", "--cmd", "false", "data/tiny", cwd=copy, code=1)
+    assert (data / "feats.scp").exists()
+    (copy / "conf/fbank.conf").write_text("--window-type=povey\n")
+    run("steps/make_fbank.sh", "--cmd", "false", "data/tiny", cwd=copy, code=1)
+    assert not (data / "feats.scp").exists()
+
+
 def test_segments_become_utterances_by_no_more_jobs_than_there_are(recipe, tiny_wavs, run, root):
     data = recipe / "data/call"
     data.mkdir()
@@ -205,8 +213,8 @@ def test_segments_become_utterances_by_no_more_jobs_than_there_are(recipe, tiny_
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("steps/make_fbank.sh --nj 0 data/tiny", "--nj"),
-        ("steps/make_fbank.sh --nj -2 data/tiny", "--nj"),
+        ("steps/make_fbank.sh --nj 0 data/tiny", "--nj must be at least 1, not 0"),
+        ("steps/make_fbank.sh --nj -2 data/tiny", "--nj must be at least 1, not -2"),
         ("steps/make_fbank.sh --nj x data/tiny", "--nj wants an integer, not 'x'"),
         ("steps/make_fbank.sh --fbank-conf x data/tiny", "did you mean '--fbank-config'?"),
         ("steps/make_fbank.sh --fbank-config nix.conf data/tiny", "nix.conf: no such file"),
@@ -238,6 +246,8 @@ def test_commands_in_wav_scp_run_only_with_allow_pipes(recipe, run):
     write_table(scp, {utt: f"touch mark; cat {path} |" for utt, path in read_table(scp).items()})
     run("steps/make_fbank.sh", "--nj", 1, "data/tiny", cwd=recipe, code=1)
     assert not (recipe / "mark").exists()
+    run("steps/make_fbank.sh", "--nj", 1, "--allow-pipes", "true", "data/tiny", cwd=recipe)
+    assert (recipe / "mark").exists() and len(read_table(recipe / "data/tiny/feats.scp")) == 8
 
 
 def test_filtering_leaves_long_utterances_of_speakers_with_enough_of_them(copy, run, root):
