@@ -120,7 +120,7 @@ for trials in $lists; do
   name=$(trials_name "$trials")
   embeddings=$exp/embeddings/$(basename "$dir")
   run_stage 6 "score_$name" "$exp" "$trials" "$embeddings/xvector.scp" "$sections/scoring.yaml" -- \
-    steps/score.sh --cmd "$train_cmd" --backend "$backend" "$trials" "$embeddings" "$exp/scores/$backend/$name"
+    steps/score.sh --cmd "$train_cmd" --config "$exp/config.yaml" "$trials" "$embeddings" "$exp/scores/$backend/$name"
   scores+=("$exp/scores/$backend/$name")
   names+=(--name "$backend/$name" --utt2spk "$dir/utt2spk")
 done

@@ -10,7 +10,8 @@ set -euo pipefail
 
 # Begin configuration section.
 cmd=cmd_local.sh   # how to run the job, docs/queue.md
-backend=cosine           # scoring back end
+backend=cosine           # scoring back end, with its default arguments
+config=                  # or the experiment's YAML, whose scoring.backend is taken with its arguments
 subtract_mean=           # xvector.scp whose mean is subtracted from all embeddings
 enrol_scp=               # embeddings of the models, as spk_xvector.scp
 enrol_spk2utt=           # utterances of each model: `model utt1 utt2 ...`
@@ -23,11 +24,11 @@ trials=$1
 embeddings=$2/xvector.scp
 scores=$3
 
-options=(--backend "$backend")
+if [ -n "$config" ]; then options=(--config "$config"); else options=(--backend "$backend"); fi
 for name in subtract_mean enrol_scp enrol_spk2utt; do
   if [ -n "${!name}" ]; then options+=("--${name//_/-}" "${!name}"); fi
 done
-for file in "$trials" "$embeddings" ${subtract_mean:+"$subtract_mean"} ${enrol_scp:+"$enrol_scp"} \
+for file in "$trials" "$embeddings" ${config:+"$config"} ${subtract_mean:+"$subtract_mean"} ${enrol_scp:+"$enrol_scp"} \
     ${enrol_spk2utt:+"$enrol_spk2utt"}; do
   if [ ! -f "$file" ]; then echo "$0: no such file: $file" >&2; exit 1; fi
 done

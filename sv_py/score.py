@@ -7,10 +7,12 @@ import numpy as np
 
 from sv_py import log
 from sv_py.cli import InputError, Parser, command, first_few
+from sv_py.config import load
 from sv_py.io.embeddings import Embeddings, average, load_embeddings, mean_embedding
 from sv_py.io.scores import write_scores
 from sv_py.io.text import read_table
 from sv_py.io.trials import Trials, look_up, read_trials
+from sv_py.schema import Part
 from sv_py.scoring import BACKENDS
 
 
@@ -49,14 +51,17 @@ def main() -> None:
     parser.add_argument("trials", help="trial list, Kaldi's or VoxCeleb's format")
     parser.add_argument("embeddings", help="xvector.scp")
     parser.add_argument("scores", help="score file to write, in the order of the trials")
-    parser.add_argument("--backend", default="cosine", help="one of: " + ", ".join(BACKENDS.entries))
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--backend", default="cosine", help="one of: " + ", ".join(BACKENDS.entries))
+    choice.add_argument("--config", help="experiment whose scoring.backend, with its arguments, is to be taken")
     enrolment = parser.add_mutually_exclusive_group()
     enrolment.add_argument("--enrol-scp", help="embeddings of the enrolled models, where those are not utterances")
     enrolment.add_argument("--enrol-spk2utt", help="`model utt...`: a model's embedding is the mean of its utterances'")
     parser.add_argument("--subtract-mean", metavar="SCP", help="subtract the mean of these embeddings from all")
     args = parser.parse_args()
     log.setup()
-    backend = BACKENDS.build(args.backend, BACKENDS.arguments(args.backend)())
+    part = load(args.config).scoring.backend if args.config else Part(args.backend, BACKENDS.arguments(args.backend)())
+    backend = BACKENDS.build(part.name, part.args)
 
     clock = [time.perf_counter()]
     trials = read_trials(args.trials)

@@ -73,7 +73,7 @@ def tiny_data_dir(tmp_path, make_tiny_data_dir) -> Path:
 
 @pytest.fixture
 def run(tmp_path):
-    """``run(*argv, cwd=tmp_path, code=0, **env)``: a real subprocess; asserts its exit status, returns it with .stdout and .stderr."""
+    """``run(*argv, cwd=tmp_path, code=0, **env)``: a subprocess whose exit status is asserted, with its output."""
 
     def call(*argv, cwd=tmp_path, code=0, timeout=300, **env):
         done = subprocess.run(

@@ -42,7 +42,7 @@ def save_step(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> 
 
 
 def latest(folders: list[Path]) -> dict[str, Any] | None:
-    """The newest checkpoint that can be read, of the last folder that has one; damaged ones are named and passed over."""
+    """The newest checkpoint that can be read, of the last folder with one; damaged ones are named and passed over."""
     for folder in reversed(folders):
         for path in sorted(folder.glob("*.pt"), reverse=True):
             try:

@@ -109,15 +109,17 @@ class Trainer:
     def _set_schedule(self, phase: Phase, epoch: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(phase.rate, epoch, phase.epochs)
-        self.loss.margin = margin(phase, self.config.loss.args.margin, epoch)
+        if hasattr(self.loss, "margin"):
+            self.loss.margin = margin(phase, self.config.loss.args.margin, epoch)
 
     def _end_epoch(self, phase: Phase, steps: int, first: int, seconds: float) -> None:
         loss, accuracy = (self.sums / steps).tolist()
         self.network.eval()
         numbers = {"phase": phase.name, "epoch": self.epoch + 1, "loss": loss, "accuracy": accuracy}
-        numbers |= {"rate": self.optimizer.param_groups[0]["lr"], "margin": self.loss.margin}
+        numbers |= {"rate": self.optimizer.param_groups[0]["lr"], "margin": getattr(self.loss, "margin", None)}
         numbers |= self.validate(self.network)
-        numbers |= {"seconds": round(seconds, 1), "utt_per_s": round((self.step - first) * phase.batch_size / seconds, 1)}
+        seen = (self.step - first) * phase.batch_size  # since the last start
+        numbers |= {"seconds": round(seconds, 1), "utt_per_s": round(seen / seconds, 1)}
         self.history.append(numbers)
         self._folder(phase).mkdir(parents=True, exist_ok=True)
         write_lines(self.folder / "phases" / phase.name / "metrics.jsonl", self._history_of(phase))

@@ -22,7 +22,7 @@ RAW = Features(cmn=False)
 def data(tmp_path):
     """Features of 12 utterances; value [t, 0] is the frame's number t, value [t, 1] that of the utterance, from 1."""
     feats = {
-        utt: np.stack([np.arange(length), np.full(length, 1 + i), *np.random.default_rng(i).normal(size=(4, length))], 1)
+        utt: np.stack([np.arange(length), np.full(length, 1 + i), *np.random.default_rng(i).normal(size=(4, length))]).T
         for i, (utt, length) in enumerate(LENGTHS.items())
     }
     write_ark(tmp_path / "feats.ark", tmp_path / "feats.scp", feats.items())
