@@ -15,7 +15,7 @@ run_stage() {
   shift
   [ "$number" -le "$stop_stage" ] || return 0
   [ -z "$stage" ] || [ "$number" -ge "$stage" ] || return 0
-  if [ ${#inputs[@]} -eq 0 ]; then "$@"; return; fi
+  if [ ${#inputs[@]} -eq 0 ]; then _run "$@"; return; fi
   if ! sums=$(sha256sum -- "${inputs[@]}"); then
     echo "${0##*/}: stage $number ($name) needs the output of an earlier stage: begin with a lower --stage" >&2
     exit 1
@@ -29,13 +29,35 @@ run_stage() {
   _stage_running="$number ($name)"
   rm -f "$dir/.done/$name"
   started=$SECONDS
-  "$@"
+  _run "$@"
   _stage_running=
   mkdir -p "$dir/.done"
   printf '%s\n' "$sums" > "$dir/.done/.$name.tmp"
   sync "$dir/.done/.$name.tmp"
   mv "$dir/.done/.$name.tmp" "$dir/.done/$name"
   _stage_times+=("$number $name $((SECONDS - started))")
+}
+
+# Runs a command in a process group of its own: bash handles a signal at once only while it waits, and then all of the
+# stage can be ended, however deep its processes are.
+_run() {
+  set -m
+  "$@" </dev/null &
+  _stage_group=$!
+  set +m
+  wait "$_stage_group"
+  _stage_group=
+}
+
+# Called on signal $1, whose exit status is $2.
+_stop() {
+  trap '' INT TERM
+  if [ -n "$_stage_group" ]; then
+    kill -TERM -- "-$_stage_group" 2>/dev/null || true
+    while kill -0 -- "-$_stage_group" 2>/dev/null; do sleep 0.1; done # a dispatcher ends its jobs in order
+  fi
+  echo "${0##*/}: stopped by SIG$1" >&2
+  exit "$2"
 }
 
 # Ends the run unless the stamp's inputs are as they were; names those that are not.
@@ -87,6 +109,7 @@ _end_of_run() {
 
 _stage_times=()
 _stage_running=
+_stage_group=
 trap _end_of_run EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap '_stop INT 130' INT
+trap '_stop TERM 143' TERM

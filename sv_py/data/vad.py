@@ -16,6 +16,7 @@ class WebrtcArguments:
     sample_frequency: int = 16000  # Hz: 8000, 16000, 32000 or 48000
     frame_length: float = 25.0  # ms, of the features
     frame_shift: float = 10.0  # ms, of the features: 10, 20 or 30
+    snip_edges: bool = True  # of the features: whether the first frame begins with the signal or is centred there
 
     def __post_init__(self):
         if self.aggressiveness not in (0, 1, 2, 3):
@@ -36,7 +37,7 @@ def webrtc(samples: np.ndarray, num_frames: int, arguments: WebrtcArguments) -> 
     block = int(arguments.sample_frequency * arguments.frame_shift / 1000)
     length = int(arguments.sample_frequency * arguments.frame_length / 1000)
     pcm = np.clip(np.rint(samples), -32768, 32767).astype("<i2")
-    first = max(0, (length - block) // 2)
+    first = max(0, (length - block) // 2) if arguments.snip_edges else 0
     blocks = np.zeros((num_frames, block), "<i2")
     usable = pcm[first : first + num_frames * block]
     blocks.reshape(-1)[: len(usable)] = usable

@@ -152,6 +152,21 @@ def test_killed_in_every_stage_and_run_again_the_results_are_the_same(finished, 
         assert (folder / "exp/tiny" / name).read_bytes() == (undisturbed / "exp/tiny" / name).read_bytes(), name
 
 
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_during_training_ends_all_of_it_and_a_rerun_goes_on(finished, new_recipe, root, run, sent, code):
+    folder = new_recipe()
+    command = [root / "run.sh", *CHOICES, "--set", "phases.0.epochs=500"]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while "epoch 2/500" not in (line := process.stderr.readline()):
+        assert line, "ended by itself"
+    process.send_signal(sent)
+    assert process.wait(timeout=30) == code
+    assert "stopped in stage 4 (train)" in process.stderr.read()
+    assert not subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, check=False).stdout
+    assert not (folder / "exp/tiny/.lock").exists()
+    assert "# Ended (code 143)" in (folder / "exp/tiny/log/train.log").read_text()
+
+
 def _run_until(folder: Path, root: Path, where: str, stage: str) -> None:
     """Start the recipe and kill -9 all of it in the middle of ``stage``: a training once it has a checkpoint."""
     log = folder / "killed.log"
