@@ -40,63 +40,83 @@ tag=${tag:-$(basename "$config" .yaml)}
 exp=exp/$tag
 nj=${nj:-$(nproc)}
 gpu=${gpu:-$(count_gpus)}
-if [ -n "$model" ]; then train_set=; fi
+check_tag "$tag"
+check_range --stage "${stage:-0}" 0 9
+check_range --nj "$nj" 1 100000
+check_range --gpu "$gpu" 0 1
+check_range --num-threads "$num_threads" 0 1024
+if [ -n "$model" ]; then
+  [ -f "$model" ] || usage_error "no such model: $model"
+  train_set=
+elif [ -z "$train_set" ]; then
+  usage_error "--train-set names a data dir, or --model a trained model"
+fi
+[ -n "$test_sets" ] || usage_error "--test-sets names at least one data dir"
+read -ra corpora <<< "$corpora"
 read -ra train_dirs <<< "$train_set"
 read -ra test_dirs <<< "$test_sets"
-dirs=(${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}")
-check_names "${dirs[@]}"
+check_corpora "$corpus_dir" ${corpora[@]+"${corpora[@]}"}
+check_dirs ${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}"
 train=$(combined_dir ${train_dirs[@]+"${train_dirs[@]}"})
 read -ra tests <<< "$(local_dirs "${test_dirs[@]}")"
 
-resolve_config "$config" "$exp" ${set[@]+"${set[@]}"}
+new=$(mktemp -d)
+check_config "$config" "$exp" "$new" ${set[@]+"${set[@]}"}
 lock_dir "$exp"
+install_config "$new" "$exp"
 python -m sv_py.provenance --out-dir "$exp/launches" --input "$exp/config.yaml" -- "${launch[@]}"
 read -r min_frames min_utts dev_speakers dev_trials dev_seed backend bootstrap <<< "$(python -m sv_py.config \
   "$exp/config.yaml" --get hold_out.{min_frames,min_utts,dev_speakers,dev_trials,seed} scoring.{backend.name,bootstrap})"
 sections=$exp/.done/sections
-jobs=(--nj "$nj" --cmd "$train_cmd")
+jobs=(--nj "$nj" --cmd "$train_cmd") extract=(--nj "$nj" --cmd "$train_cmd")
+if [ "$gpu" -gt 0 ]; then extract=(--nj 1 --gpu 1 --cmd "$cuda_cmd"); fi
 
 # Stage 0: where the corpora are. Stage 1: their Lhotse manifests and data dirs. Data dirs of others are copied.
-for corpus in $corpora; do
+lock_dir data wait
+for corpus in ${corpora[@]+"${corpora[@]}"}; do
   run_stage 0 "find_$corpus" data -- find_corpus "$corpus" "$corpus_dir"
   run_stage 1 "prepare_$corpus" data "data/corpora/$corpus" -- prepare_corpus "$corpus"
 done
-for dir in "${dirs[@]}"; do
-  if is_outside "$dir"; then
-    own=$(local_dirs "$dir")
-    run_stage 1 "copy_$(basename "$dir")" "$own" "$dir"/{wav.scp,utt2spk} -- utils/copy_data_dir.sh "$dir" "$own"
+for dir in ${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}"; do
+  is_outside "$dir" || continue
+  name=$(basename "$dir")
+  mapfile -t inputs < <(existing "$dir"/{utt2spk,wav.scp,segments,spk2gender,feats.scp,feats.id,vad.scp,trials} "$dir"/trials_*)
+  run_stage 1 "copy_$name" "data/$name" "${inputs[@]}" -- utils/copy_data_dir.sh "$dir" "data/$name"
+done
+for dir in "${tests[@]}"; do
+  name=$(basename "$dir")
+  if [ -e "trials/$name" ]; then
+    run_stage 1 "trials_$name" "$dir" "trials/$name" -- install_file "trials/$name" "$dir/trials"
   fi
 done
 if [ "${#train_dirs[@]}" -gt 1 ]; then
   read -ra parts <<< "$(local_dirs "${train_dirs[@]}")"
-  run_stage 1 "combine_$(basename "$train")" "$train" "${parts[@]/%//utt2spk}" -- utils/combine_data.sh "$train" "${parts[@]}"
+  mapfile -t inputs < <(for dir in "${parts[@]}"; do existing "$dir"/{utt2spk,wav.scp,segments,spk2gender}; done)
+  run_stage 1 "combine_$(basename "$train")" "$train" "${inputs[@]}" -- utils/combine_data.sh "$train" "${parts[@]}"
 fi
-
-for dir in "${test_dirs[@]}"; do
-  name=$(basename "$dir")
-  if [ -e "trials/$name" ]; then
-    run_stage 1 "trials_$name" "data/$name" "trials/$name" -- install_file "trials/$name" "data/$name/trials"
-  fi
-done
 
 # Stage 2: filter banks and voice activity.
 for dir in ${train:+"$train"} "${tests[@]}"; do
-  run_stage 2 "fbank_$(basename "$dir")" "$dir" "$dir"/{wav.scp,utt2spk} "$(conf_file fbank.conf)" -- \
-    steps/make_fbank.sh "${jobs[@]}" --allow-pipes "$allow_pipes" --fbank-config "$(conf_file fbank.conf)" "$dir"
-  run_stage 2 "vad_$(basename "$dir")" "$dir" "$dir"/{wav.scp,utt2spk,utt2num_frames} "$(conf_file vad.conf)" -- \
-    steps/compute_vad.sh "${jobs[@]}" --allow-pipes "$allow_pipes" --vad-config "$(conf_file vad.conf)" "$dir"
+  name=$(basename "$dir")
+  mapfile -t inputs < <(existing "$dir"/{utt2spk,wav.scp,segments})
+  run_stage 2 "fbank_$name" "$dir" ${inputs[@]+"${inputs[@]}"} "$(conf_file fbank.conf)" -- \
+    steps/make_fbank.sh "${jobs[@]}" --allow-pipes "$allow_pipes" "$dir"
+  run_stage 2 "vad_$name" "$dir" ${inputs[@]+"${inputs[@]}"} "$dir/utt2num_frames" "$(conf_file vad.conf)" -- \
+    steps/compute_vad.sh "${jobs[@]}" --allow-pipes "$allow_pipes" "$dir"
 done
+unlock_dir data
 
 # Stage 3: what trains, and the speakers whose error rate is watched meanwhile. Bad trial lists are found before training.
 if [ -n "$train" ]; then
   run_stage 3 filter "$exp/data/all" "$train"/{feats.scp,utt2spk,utt2num_frames} "$sections/hold_out.yaml" -- \
     steps/filter_data_dir.sh --min-frames "$min_frames" --min-utts "$min_utts" "$train" "$exp/data/all"
-  run_stage 3 hold_out "$exp/data/train" "$exp"/data/all/{feats.scp,utt2spk} "$sections/hold_out.yaml" -- \
+  mapfile -t inputs < <(existing "$exp"/data/all/{feats.scp,utt2spk,spk2gender})
+  run_stage 3 hold_out "$exp/data/train" ${inputs[@]+"${inputs[@]}"} "$sections/hold_out.yaml" -- \
     steps/hold_out_dev.sh --speakers "$dev_speakers" --trials "$dev_trials" --seed "$dev_seed" "$exp"/data/{all,train,dev}
 fi
 if [ "$stop_stage" -ge 3 ]; then lists=$(trial_lists "${tests[@]}"); else lists=; fi
-# shellcheck disable=SC2086 # a list of files
-run_stage 3 check_trials "$exp" ${train:+"$train/utt2spk"} $lists -- python -m sv_py.check_trials \
+read -rd '' -a lists <<< "$lists" || true
+run_stage 3 check_trials "$exp" ${train:+"$train/utt2spk"} ${lists[@]+"${lists[@]}"} -- python -m sv_py.check_trials \
   ${train:+--train-dir "$train"} --allow-train-speakers "$allow_train_speakers" "${tests[@]}"
 
 # Stage 4: all phases of the training; it goes on from the newest checkpoint.
@@ -108,14 +128,13 @@ if [ -n "$train" ]; then
 fi
 
 # Stage 5: embeddings. Stage 6: scores of each trial list. Stage 9: error rates.
-if [ "$gpu" -gt 0 ]; then extract=(--nj 1 --gpu 1 --cmd "$cuda_cmd"); else extract=("${jobs[@]}"); fi
 for dir in "${tests[@]}"; do
   name=$(basename "$dir")
   run_stage 5 "extract_$name" "$exp" "$model" "$dir"/{feats.scp,feats.id} -- \
     steps/extract_embeddings.sh "${extract[@]}" "$model" "$dir" "$exp/embeddings/$name"
 done
 scores=() names=()
-for trials in $lists; do
+for trials in ${lists[@]+"${lists[@]}"}; do
   dir=$(dirname "$trials")
   name=$(trials_name "$trials")
   embeddings=$exp/embeddings/$(basename "$dir")
@@ -124,8 +143,8 @@ for trials in $lists; do
   scores+=("$exp/scores/$backend/$name")
   names+=(--name "$backend/$name" --utt2spk "$dir/utt2spk")
 done
-run_stage 9 metrics "$exp" "${scores[@]}" "$sections/scoring.yaml" -- \
-  steps/compute_metrics.sh --bootstrap "$bootstrap" "${names[@]}" "${scores[@]}" "$exp/results.json"
+run_stage 9 metrics "$exp" ${scores[@]+"${scores[@]}"} "$sections/scoring.yaml" -- \
+  steps/compute_metrics.sh --bootstrap "$bootstrap" ${names[@]+"${names[@]}"} ${scores[@]+"${scores[@]}"} "$exp/results.json"
 
 report_times "$exp/log/times.tsv"
 if [ -e "$exp/results.json" ]; then utils/compare_exps.sh "$exp"; fi

@@ -11,10 +11,10 @@
 set -euo pipefail
 
 # Begin configuration section.
-name=()          # name of a score file, repeated in their order; default: the file names
-utt2spk=()       # speakers of the bootstrap, may be repeated; default: what target trials connect is one speaker
-bootstrap=500    # <int> replicates of the bootstrap, 0 for none
-seed=0           # <int> seed of the bootstrap
+name=()         # name of a score file, repeated in their order; default: the file names
+utt2spk=()      # speakers of the bootstrap, may be repeated; default: what target trials connect is one speaker
+bootstrap=500   # <int> replicates of the bootstrap, 0 for none
+seed=0          # <int> seed of the bootstrap
 # End configuration section.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"

@@ -6,28 +6,27 @@
 set -euo pipefail
 
 # Begin configuration section.
-nj=4                       # <int> number of parallel jobs
-cmd=cmd_local.sh     # how to run them, docs/queue.md
-vad_config=conf/vad.conf   # the detector's options
-allow_pipes=false          # <bool> run the commands that stand in wav.scp
+nj=4                # <int> number of parallel jobs
+cmd=cmd_local.sh    # how to run them, docs/queue.md
+vad_config=         # the detector's options; if empty, conf/vad.conf of the recipe or else of the project
+allow_pipes=false   # <bool> run the commands that stand in wav.scp
 # End configuration section.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
 . "$SV_ROOT/utils/parse_options.sh"
 . "$SV_ROOT/utils/jobs.sh"
 expect_arguments 1 3 "$@"
-data=${1%/}
-logdir=${2:-$data/log}
-vaddir=${3:-$data/data}
-name=$(basename "$data")
+data_step "$@"
+vad_config=${vad_config:-$(conf_file vad.conf)}
 
 for f in wav.scp utt2spk utt2num_frames; do
   [ -f "$data/$f" ] || { echo "$0: no $data/$f: run steps/make_fbank.sh first" >&2; exit 1; }
 done
 nj=$(limit_jobs "$nj" "$data/utt2spk")
 "$SV_ROOT/utils/split_data.sh" --per-utt "$data" "$nj"
-mkdir -p "$logdir" "$vaddir"
-shard=$(cd "$vaddir" && pwd)/vad_$name
+mkdir -p "$logdir" "$outdir"
+rm -f "$data/vad.scp" # arks that it names may be replaced: if that is interrupted, nobody shall mix old and new
+shard=$(cd "$outdir" && pwd)/vad_$name
 # shellcheck disable=SC2086 # $cmd is a command with its options
 $cmd JOB=1:"$nj" "$logdir/compute_vad_$name.JOB.log" \
   python -m sv_py.compute_vad --config "$vad_config" --allow-pipes "$allow_pipes" \

@@ -7,9 +7,9 @@
 set -euo pipefail
 
 # Begin configuration section.
-nj=4                     # <int> number of parallel jobs
+nj=4               # <int> number of parallel jobs
 cmd=cmd_local.sh   # how to run them, docs/queue.md
-gpu=0                    # <int> GPUs of a job; 0: CPU
+gpu=0              # <int> GPUs of a job; 0: CPU
 # End configuration section.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
@@ -26,6 +26,7 @@ done
 nj=$(limit_jobs "$nj" "$data/utt2spk")
 "$SV_ROOT/utils/split_data.sh" --per-utt "$data" "$nj"
 mkdir -p "$out/log"
+rm -f "$out/xvector.scp" # arks that it names may be replaced: if that is interrupted, nobody shall mix old and new
 device=cpu
 if [ "$gpu" -gt 0 ]; then device=cuda; fi
 # shellcheck disable=SC2086 # $cmd is a command with its options

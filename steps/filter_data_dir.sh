@@ -6,9 +6,9 @@
 set -euo pipefail
 
 # Begin configuration section.
-min_frames=50          # <int> shortest utterance
-min_voiced_frames=0    # <int> least speech in an utterance, by vad.scp
-min_utts=1             # <int> fewest such utterances of a speaker
+min_frames=50         # <int> shortest utterance
+min_voiced_frames=0   # <int> least speech in an utterance, by vad.scp
+min_utts=1            # <int> fewest such utterances of a speaker
 # End configuration section.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"

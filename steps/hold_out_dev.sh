@@ -7,9 +7,9 @@
 set -euo pipefail
 
 # Begin configuration section.
-speakers=16     # <int> speakers to hold out
-trials=2000     # <int> most target, and most non-target, trials
-seed=0          # <int> chooses both
+speakers=16   # <int> speakers to hold out
+trials=2000   # <int> most target, and most non-target, trials
+seed=0        # <int> chooses both
 # End configuration section.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"

@@ -7,21 +7,19 @@
 set -euo pipefail
 
 # Begin configuration section.
-nj=4                           # <int> number of parallel jobs
-cmd=cmd_local.sh         # how to run them, docs/queue.md
-fbank_config=conf/fbank.conf   # the front end's options
-allow_pipes=false              # <bool> run the commands that stand in wav.scp
-skip_bad=false                 # <bool> leave out utterances that cannot be read, instead of failing
+nj=4                # <int> number of parallel jobs
+cmd=cmd_local.sh    # how to run them, docs/queue.md
+fbank_config=       # the front end's options; if empty, conf/fbank.conf of the recipe or else of the project
+allow_pipes=false   # <bool> run the commands that stand in wav.scp
+skip_bad=false      # <bool> leave out utterances that cannot be read, instead of failing
 # End configuration section.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
 . "$SV_ROOT/utils/parse_options.sh"
 . "$SV_ROOT/utils/jobs.sh"
 expect_arguments 1 3 "$@"
-data=${1%/}
-logdir=${2:-$data/log}
-fbankdir=${3:-$data/data}
-name=$(basename "$data")
+data_step "$@"
+fbank_config=${fbank_config:-$(conf_file fbank.conf)}
 
 validate=("$SV_ROOT/utils/validate_data_dir.sh" --no-feats)
 if [ "$allow_pipes" = true ]; then validate+=(--allow-pipes); fi
@@ -29,11 +27,9 @@ if [ "$allow_pipes" = true ]; then validate+=(--allow-pipes); fi
 id=$(python -m sv_py.compute_fbank --config "$fbank_config" --print-id)
 nj=$(limit_jobs "$nj" "$data/utt2spk")
 "$SV_ROOT/utils/split_data.sh" --per-utt "$data" "$nj"
-mkdir -p "$logdir" "$fbankdir"
-if [ ! -e "$data/feats.id" ] || [ "$id" != "$(cat "$data/feats.id")" ]; then
-  rm -f "$data/feats.scp"  # its arks are about to be replaced: if that is interrupted, nobody shall mix them
-fi
-shard=$(cd "$fbankdir" && pwd)/raw_fbank_$name
+mkdir -p "$logdir" "$outdir"
+rm -f "$data/feats.scp" # arks that it names may be replaced: if that is interrupted, nobody shall mix old and new
+shard=$(cd "$outdir" && pwd)/raw_fbank_$name
 # shellcheck disable=SC2086 # $cmd is a command with its options
 $cmd JOB=1:"$nj" "$logdir/make_fbank_$name.JOB.log" \
   python -m sv_py.compute_fbank --config "$fbank_config" --allow-pipes "$allow_pipes" --skip-bad "$skip_bad" \

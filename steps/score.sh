@@ -10,11 +10,11 @@ set -euo pipefail
 
 # Begin configuration section.
 cmd=cmd_local.sh   # how to run the job, docs/queue.md
-backend=cosine           # scoring back end, with its default arguments
-config=                  # or the experiment's YAML, whose scoring.backend is taken with its arguments
-subtract_mean=           # xvector.scp whose mean is subtracted from all embeddings
-enrol_scp=               # embeddings of the models, as spk_xvector.scp
-enrol_spk2utt=           # utterances of each model: `model utt1 utt2 ...`
+backend=cosine     # scoring back end, with its default arguments
+config=            # or the experiment's YAML, whose scoring.backend is taken with its arguments
+subtract_mean=     # xvector.scp whose mean is subtracted from all embeddings
+enrol_scp=         # embeddings of the models, as spk_xvector.scp
+enrol_spk2utt=     # utterances of each model: `model utt1 utt2 ...`
 # End configuration section.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"

@@ -7,10 +7,10 @@ set -euo pipefail
 
 # Begin configuration section.
 cmd=cmd_local.sh   # how to run the job, docs/queue.md
-gpu=0                    # <int> 1: a GPU; 0: CPU
-num_threads=0            # <int> CPU threads; 0: PyTorch's choice. Results are equal to the bit for equal numbers only
-num_workers=0            # <int> processes that read features ahead
-restart=false            # <bool> discard what was trained before
+gpu=0              # <int> 1: a GPU; 0: CPU
+num_threads=0      # <int> CPU threads; 0: PyTorch's choice. Results are equal to the bit for equal numbers only
+num_workers=0      # <int> processes that read features ahead
+restart=false      # <bool> discard what was trained before
 # End configuration section.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../path.sh"

@@ -7,8 +7,9 @@ import torch
 from sv_py import log
 from sv_py.cli import Parser, command
 from sv_py.data.dataset import FeatureSet
-from sv_py.io.ark import write_ark
-from sv_py.io.current import Done
+from sv_py.io.ark import split_place, write_ark
+from sv_py.io.current import Done, file_states
+from sv_py.io.text import read_table
 from sv_py.train.model import embed, load_model
 
 
@@ -25,7 +26,8 @@ def main() -> None:
     log.setup()
     torch.set_num_threads(args.num_threads)
     inputs = [args.model, *(args.data_dir / name for name in ("feats.scp", "feats.id", "vad.scp"))]
-    done = Done(args.scp.with_suffix(".done"), inputs)
+    arks = {split_place(place, utt)[0] for utt, place in read_table(args.data_dir / "feats.scp").items()}
+    done = Done(args.scp.with_suffix(".done"), [*inputs, file_states(sorted(arks))], [args.ark, args.scp])
     if done:
         log.logger.info("%s is there already", args.ark)
         return

@@ -18,7 +18,7 @@ from sv_py.scoring import BACKENDS
 
 def load_sides(args, trials: Trials) -> tuple[Embeddings, Embeddings, np.ndarray]:
     """Embeddings of the enrolment and the test side, and the trials' rows in them, (2, N)."""
-    places = read_table(args.embeddings, columns=2)
+    places = read_table(args.embeddings)
     if not args.enrol_scp and not args.enrol_spk2utt:
         names, rows = look_up(trials, places, args.trials)
         both = load_embeddings(places, names)
@@ -32,7 +32,7 @@ def load_sides(args, trials: Trials) -> tuple[Embeddings, Embeddings, np.ndarray
 def load_models(args, trials: Trials, places: dict[str, str], dimension: int) -> tuple[Embeddings, np.ndarray]:
     """Embeddings of the enrolment side, where those ids are models: read, or averaged over their utterances."""
     if args.enrol_scp:
-        places = read_table(args.enrol_scp, columns=2)
+        places = read_table(args.enrol_scp)
         names, rows = look_up(trials, places, args.trials, ["enrol"])
         return load_embeddings(places, names, dimension), rows
     models = {model: utts.split() for model, utts in read_table(args.enrol_spk2utt).items()}
@@ -67,7 +67,7 @@ def main() -> None:
     trials = read_trials(args.trials)
     enrol, test, rows = load_sides(args, trials)
     if args.subtract_mean:
-        mean = mean_embedding(read_table(args.subtract_mean, columns=2), test.matrix.shape[1])
+        mean = mean_embedding(read_table(args.subtract_mean), test.matrix.shape[1])
         for side in {id(side): side for side in (enrol, test)}.values():  # may be one and the same
             np.subtract(side.matrix, mean, out=side.matrix, casting="same_kind")
     clock.append(time.perf_counter())

@@ -1,6 +1,20 @@
 # shellcheck shell=bash
 # Sourced by steps that cut a data dir into jobs and join what the jobs wrote.
 
+# conf_file NAME: the recipe's own conf/NAME, or else the project's.
+conf_file() {
+  if [ -e "conf/$1" ]; then echo "conf/$1"; else echo "$SV_ROOT/conf/$1"; fi
+}
+
+# data_step DATA [LOG-DIR [OUT-DIR]]: sets $data, $logdir, $outdir and $name; the defaults are Kaldi's.
+# shellcheck disable=SC2034 # for the caller
+data_step() {
+  data=${1%/}
+  logdir=${2:-$data/log}
+  outdir=${3:-$data/data}
+  name=$(basename "$data")
+}
+
 # limit_jobs NJ TABLE: NJ, or the number of TABLE's lines where that is less (more jobs than utterances would be empty).
 limit_jobs() {
   local lines

@@ -1,19 +1,61 @@
 # shellcheck shell=bash
 # Sourced by run.sh: the small things between its stages.
 
+_fail() {
+  echo "${0##*/}: $1" >&2
+  exit 1
+}
+
 # Number of GPUs to train on: one where there is one.
 count_gpus() {
   if command -v nvidia-smi >/dev/null && nvidia-smi -L >/dev/null 2>&1; then echo 1; else echo 0; fi
 }
 
+# check_range OPTION VALUE LEAST MOST
+check_range() {
+  if [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then _fail "$1 is $3 to $4, not $2"; fi
+}
+
+# check_tag TAG: it names a folder in exp/.
+check_tag() {
+  [[ $1 =~ ^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$ ]] || _fail "--tag names a folder: letters, digits and _ . + - only, not '$1'"
+}
+
+# check_corpora FOLDER CORPUS...: each has its script; FOLDER (may be empty) can be that of one only.
+check_corpora() {
+  local folder=$1 corpus known
+  shift
+  known=$(cd "$SV_ROOT/local" && printf '%s\n' prepare_*.sh | sed 's/^prepare_//; s/\.sh$//' | paste -sd ' ')
+  for corpus; do
+    [ -x "local/prepare_$corpus.sh" ] || _fail "no local/prepare_$corpus.sh; known corpora: $known"
+  done
+  [ -z "$folder" ] || [ $# -eq 1 ] || _fail "--corpus-dir is the folder of one corpus, and there are $#: name them in conf/corpora.site.sh"
+}
+
 # Data dirs of the recipe are data/<name>; all others are somebody else's and are copied, never written.
-is_outside() { [ "$(dirname "$1")" != data ]; }
+is_outside() {
+  local dir=${1%/}
+  dir=${dir#"$PWD"/}
+  [ "$(dirname "${dir#./}")" != data ]
+}
+
+# check_dirs DIR...: others' data dirs exist; two of one name would be written to one place.
+check_dirs() {
+  local dir twice
+  for dir; do
+    if is_outside "$dir" && [ ! -e "$dir/utt2spk" ]; then
+      _fail "no data dir $dir: it has no utt2spk (dirs are separated by spaces)"
+    fi
+  done
+  twice=$(for dir; do echo "${dir%/}"; done | sort -u | sed 's:.*/::' | sort | uniq -d | paste -sd ' ')
+  [ -z "$twice" ] || _fail "two different data dirs are called $twice; rename one"
+}
 
 # local_dirs DIR...: the recipe's own data dir of each.
 local_dirs() {
   local dir dirs=()
   for dir; do dirs+=("data/$(basename "$dir")"); done
-  echo "${dirs[@]}"
+  echo ${dirs[@]+"${dirs[@]}"}
 }
 
 # combined_dir DIR...: the data dir that DIRs are combined to, data/a+b; for one DIR its own, for none nothing.
@@ -23,33 +65,40 @@ combined_dir() {
   if [ -n "$name" ]; then echo "data/${name#+}"; fi
 }
 
-# check_names DIR...: two data dirs of one name would be written to one place.
-check_names() {
-  local twice
-  twice=$(for dir; do echo "${dir%/}"; done | sort -u | sed 's:.*/::' | sort | uniq -d)
-  if [ -n "$twice" ]; then
-    echo "${0##*/}: two different data dirs are called ${twice//$'\n'/ }; rename one" >&2
-    exit 1
-  fi
+# existing FILE...: those that are there; the optional files among a stage's inputs.
+existing() {
+  local file
+  for file; do if [ -e "$file" ]; then echo "$file"; fi; done
 }
 
-# resolve_config YAML EXP KEY=VALUE...: checks the experiment's YAML, writes it whole to EXP/config.yaml, and the keys
-# that each stage depends on to EXP/.done/sections. Another configuration than EXP's own needs --stage or --restart.
-resolve_config() {
-  local yaml=$1 exp=$2 override options=()
-  shift 2
+# check_config YAML EXP NEW KEY=VALUE...: checks the experiment's YAML; writes it whole to NEW/config.yaml, and the keys
+# that each stage depends on to NEW/sections. EXP may have been made with another configuration only if a --stage says
+# from where on it is to be redone, and what it has trained only with --restart true.
+check_config() {
+  local yaml=$1 exp=$2 new=$3 override options=()
+  shift 3
   for override; do options+=(--set "$override"); done
-  local text
-  text=$(python -m sv_py.config "$yaml" ${options[@]+"${options[@]}"})
-  if [ -e "$exp/config.yaml" ] && [ -z "$stage" ] && [ "$restart" = false ] && [ "$text" != "$(cat "$exp/config.yaml")" ]; then
+  python -m sv_py.config "$yaml" ${options[@]+"${options[@]}"} --out "$new/config.yaml" --sections "$new/sections"
+  if [ ! -e "$exp/config.yaml" ] || [ "$restart" = true ] || cmp -s "$exp/config.yaml" "$new/config.yaml"; then return; fi
+  if [ -n "$stage" ]; then
+    if [ ! -e "$exp/phases" ] || cmp -s {"$exp/.done","$new"}/sections/train.yaml; then return; fi
+    echo "${0##*/}: $exp was trained with another configuration (<: then, >: now):" >&2
+  else
     echo "${0##*/}: $exp was made with another configuration (<: then, >: now):" >&2
-    diff "$exp/config.yaml" - <<< "$text" >&2 || true
-    echo "Take another --tag; or redo it from some --stage on, with --restart true if that is to train anew." >&2
-    exit 1
   fi
-  mkdir -p "$exp/.done" "$exp/log"
-  if [ "$restart" = true ]; then find "$exp/.done" -maxdepth 1 -type f -delete; fi
-  python -m sv_py.config "$yaml" ${options[@]+"${options[@]}"} --out "$exp/config.yaml" --sections "$exp/.done/sections"
+  diff "$exp/config.yaml" "$new/config.yaml" >&2 || true
+  echo "Take another --tag; or redo it from some --stage on, with --restart true if that is to train anew." >&2
+  exit 1
+}
+
+# install_config NEW EXP: what check_config wrote becomes the experiment's; --restart true makes all its stages due.
+install_config() {
+  local file
+  mkdir -p "$2/.done/sections" "$2/log"
+  if [ "$restart" = true ]; then find "$2/.done" -maxdepth 1 -type f -delete; fi
+  for file in "$1"/sections/*; do install_file "$file" "$2/.done/sections/$(basename "$file")"; done
+  install_file "$1/config.yaml" "$2/config.yaml"
+  rm -r "$1"
 }
 
 # find_corpus NAME FOLDER: notes in data/corpora/NAME where the corpus is: FOLDER, or NAME_DIR of conf/corpora.sh,
@@ -62,7 +111,7 @@ find_corpus() {
   if [ -z "$folder" ] && [ -e "data/corpora/$name" ]; then return; fi
   folder=${folder:--}
   if [ "$folder" != - ]; then
-    [ -d "$folder" ] || { echo "${0##*/}: no folder $folder (corpus $name: --corpus-dir or $variable)" >&2; exit 1; }
+    [ -d "$folder" ] || _fail "no folder $folder (corpus $name: --corpus-dir or $variable)"
     folder=$(cd "$folder" && pwd)
   fi
   echo "$folder" > "data/corpora/$name"
@@ -84,7 +133,7 @@ trial_lists() {
     for list in "$dir"/trials "$dir"/trials_*; do
       if [ -e "$list" ]; then found=true; echo "$list"; fi
     done
-    $found || { echo "${0##*/}: test set $dir has neither trials nor trials_<name>" >&2; return 1; }
+    $found || _fail "test set $dir has neither trials nor trials_<name>"
   done
 }
 
@@ -93,9 +142,4 @@ trials_name() {
   local name
   name=$(basename "$1")
   echo "$(basename "$(dirname "$1")")${name#trials}"
-}
-
-# conf_file NAME: the recipe's own conf/NAME, or else the common one.
-conf_file() {
-  if [ -e "conf/$1" ]; then echo "conf/$1"; else echo "$SV_ROOT/conf/$1"; fi
 }

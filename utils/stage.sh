@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by run.sh: numbered stages with stamps, one run at a time in an experiment, and the time each stage took.
+# Sourced by run.sh: numbered stages with stamps, one run at a time in a folder, and the time each stage took.
 #
 # A stamp is what `sha256sum` prints of a stage's small text inputs, in DIR/.done/NAME, so `sha256sum -c` checks it.
 # With --stage N every stage from N on runs; without it, a stage whose stamp holds is skipped and one whose inputs
@@ -9,19 +9,18 @@
 # Uses $stage (may be empty) and $stop_stage. INPUTs that do not exist before COMMAND are an error. A stage without
 # INPUTs has no stamp and always runs.
 run_stage() {
-  local number=$1 name=$2 dir=$3 inputs=() sums started
+  local number=$1 name=$2 dir=$3 inputs=() sums='' started
   shift 3
   while [ "$1" != -- ]; do inputs+=("$1"); shift; done
   shift
   [ "$number" -le "$stop_stage" ] || return 0
   [ -z "$stage" ] || [ "$number" -ge "$stage" ] || return 0
-  if [ ${#inputs[@]} -eq 0 ]; then _run "$@"; return; fi
-  if ! sums=$(sha256sum -- "${inputs[@]}"); then
+  if [ ${#inputs[@]} -gt 0 ] && ! sums=$(sha256sum -- "${inputs[@]}"); then
     echo "${0##*/}: stage $number ($name) needs the output of an earlier stage: begin with a lower --stage" >&2
     exit 1
   fi
   if [ -z "$stage" ] && [ -e "$dir/.done/$name" ]; then
-    _stamp_holds "$number" "$name" "$dir/.done/$name" "$sums"
+    _stamp_holds "$number" "$name" "$dir" "$sums"
     _stage_times+=("$number $name - done before")
     return 0
   fi
@@ -31,11 +30,12 @@ run_stage() {
   started=$SECONDS
   _run "$@"
   _stage_running=
+  _stage_times+=("$number $name $((SECONDS - started))")
+  [ -n "$sums" ] || return 0
   mkdir -p "$dir/.done"
   printf '%s\n' "$sums" > "$dir/.done/.$name.tmp"
   sync "$dir/.done/.$name.tmp"
   mv "$dir/.done/.$name.tmp" "$dir/.done/$name"
-  _stage_times+=("$number $name $((SECONDS - started))")
 }
 
 # Runs a command in a process group of its own: bash handles a signal at once only while it waits, and then all of the
@@ -45,71 +45,109 @@ _run() {
   "$@" </dev/null &
   _stage_group=$!
   set +m
+  _sign_locks # a stage outlives a run that is killed with -9: its group keeps the locks held
   wait "$_stage_group"
   _stage_group=
 }
 
 # Called on signal $1, whose exit status is $2.
 _stop() {
-  trap '' INT TERM
+  trap '' HUP INT TERM
   if [ -n "$_stage_group" ]; then
     kill -TERM -- "-$_stage_group" 2>/dev/null || true
-    while kill -0 -- "-$_stage_group" 2>/dev/null; do sleep 0.1; done # a dispatcher ends its jobs in order
+    while _alive - "$_stage_group"; do sleep 0.1; done # a dispatcher ends its jobs in order
   fi
   echo "${0##*/}: stopped by SIG$1" >&2
   exit "$2"
 }
 
-# Ends the run unless the stamp's inputs are as they were; names those that are not.
+# Whether process $1 or a process of group $2 lives. Not `kill -0`: it takes a zombie, which no init may reap, for alive.
+_alive() {
+  ps -eo pid=,pgid=,stat= |
+    awk -v pid="$1" -v group="$2" '($1 == pid || $2 == group) && $3 !~ /^Z/ { found = 1 } END { exit !found }'
+}
+
+# Ends the run unless the inputs of stage $1 ($2) of folder $3 are as its stamp has them; names those that are not.
 _stamp_holds() {
-  local changed
-  [ "$(cat "$3")" != "$4" ] || return 0
-  changed=$({ cat "$3"; printf '%s\n' "$4"; } | sort | uniq -u | sed 's/^[0-9a-f]*  //' | sort -u)
+  local stamp=$3/.done/$2 changed
+  [ "$(cat "$stamp")" != "$4" ] || return 0
+  changed=$({ cat "$stamp"; printf '%s\n' "$4"; } | sort | uniq -u | sed 's/^[0-9a-f]*  //' | sort -u)
   echo "${0##*/}: stage $1 ($2) is done, but not with these inputs. Changed since:" >&2
   printf '  %s\n' "$changed" >&2
-  echo "Run again with --stage $1 to redo it and what follows, or take another --tag." >&2
+  if [[ $3 == exp/* ]]; then
+    echo "Run again with --stage $1 to redo it and what follows, or take another --tag." >&2
+  else
+    echo "Run again with --stage $1 to redo it, for every experiment that uses $3; or rename the data dir." >&2
+  fi
   exit 1
 }
 
-# lock_dir DIR: no other run works in DIR until this one ends. mkdir is atomic where flock is not (Lustre, NFS).
+# lock_dir DIR [wait]: no other run works in DIR until this one ends or unlocks it; `wait` for one that does instead of
+# giving up. mkdir is atomic where flock is not (Lustre, NFS).
 lock_dir() {
-  local lock=$1/.lock host pid
+  local lock=$1/.lock host pid group told=false
   mkdir -p "$1"
-  if ! mkdir "$lock" 2>/dev/null; then
-    read -r host pid 2>/dev/null < "$lock/owner" || true
-    if [ "${host:-}" = "$(hostname)" ] && ! kill -0 "${pid:-0}" 2>/dev/null; then
+  until mkdir "$lock" 2>/dev/null; do
+    host='' pid='' group=''
+    read -r host pid group 2>/dev/null < "$lock/owner" || true
+    if [ "$host" = "$(hostname)" ] && ! _alive "$pid" "${group:-$pid}"; then
       echo "${0##*/}: taking over the lock of process $pid, which has ended" >&2
-    else
-      echo "${0##*/}: $1 is in use by process ${pid:-?} on ${host:-?}; if that has ended, remove $lock" >&2
+      break
+    elif [ "${2:-}" != wait ]; then
+      echo "${0##*/}: $1 is in use by process ${pid:-?}${group:+ (its stage by process group $group)} on ${host:-?};" \
+        "if that has ended, remove $lock" >&2
       exit 1
+    elif [ $told = false ]; then
+      echo "${0##*/}: waiting for process ${pid:-?} on ${host:-?}, which works in $1 (if that has ended, remove $lock)" >&2
+      told=true
     fi
-  fi
-  echo "$(hostname) $$" > "$lock/owner"
-  _locked=$lock
+    sleep 1
+  done
+  _locks+=("$lock")
+  _sign_locks
+}
+
+# unlock_dir DIR
+unlock_dir() {
+  local lock kept=()
+  for lock in ${_locks[@]+"${_locks[@]}"}; do [ "$lock" = "$1/.lock" ] || kept+=("$lock"); done
+  _locks=(${kept[@]+"${kept[@]}"})
+  rm -rf "$1/.lock"
+}
+
+_sign_locks() {
+  local lock
+  for lock in ${_locks[@]+"${_locks[@]}"}; do echo "$(hostname) $$ $_stage_group" > "$lock/owner"; done
 }
 
 # Prints what each stage took; appends it to FILE.
 report_times() {
-  local line number name seconds note
-  printf '%-6s %-28s %s\n' stage name seconds
+  local line number name seconds note total=0
+  printf '%-6s %-40s %s\n' stage name seconds
   for line in ${_stage_times[@]+"${_stage_times[@]}"}; do
     read -r number name seconds note <<< "$line"
-    printf '%-6s %-28s %s\n' "$number" "$name" "${note:-$seconds}"
-    if [ "$seconds" != - ]; then printf '%s\t%s\t%s\n' "$number" "$name" "$seconds" >> "$1"; fi
+    printf '%-6s %-40s %s\n' "$number" "$name" "${note:-$seconds}"
+    if [ "$seconds" != - ]; then
+      total=$((total + seconds))
+      printf '%s\t%s\t%s\n' "$number" "$name" "$seconds" >> "$1"
+    fi
   done
+  printf '%-6s %-40s %s\n' '' total "$total"
 }
 
 _end_of_run() {
-  local status=$?
-  if [ -n "${_locked:-}" ]; then rm -rf "$_locked"; fi
-  if [ "$status" -ne 0 ] && [ -n "${_stage_running:-}" ]; then
+  local status=$? lock
+  for lock in ${_locks[@]+"${_locks[@]}"}; do rm -rf "$lock"; done
+  if [ "$status" -ne 0 ] && [ -n "$_stage_running" ]; then
     echo "${0##*/}: stopped in stage $_stage_running; run it again to go on" >&2
   fi
 }
 
 _stage_times=()
+_locks=()
 _stage_running=
 _stage_group=
 trap _end_of_run EXIT
+trap '_stop HUP 129' HUP
 trap '_stop INT 130' INT
 trap '_stop TERM 143' TERM

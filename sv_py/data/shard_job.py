@@ -8,7 +8,7 @@ import numpy as np
 from sv_py.cli import InputError
 from sv_py.data.audio import utterances
 from sv_py.io.ark import write_ark
-from sv_py.io.current import Done
+from sv_py.io.current import Done, file_states
 from sv_py.io.text import read_table, write_table
 from sv_py.log import logger, progress
 
@@ -23,7 +23,12 @@ def make_shard(
     that cannot be read or have no frame are all listed, and nothing is written, unless ``skip_bad``.
     """
     total = len(read_table(data_dir / "utt2spk"))
-    done = Done(scp.with_suffix(".done"), [identity, data_dir / "wav.scp", data_dir / "segments"])
+    frames_table, durations_table = scp.with_suffix(".utt2num_frames"), scp.with_suffix(".utt2dur")
+    audio = file_states(read_table(data_dir / "wav.scp").values())
+    done = Done(
+        scp.with_suffix(".done"), [identity, data_dir / "wav.scp", data_dir / "segments", audio],
+        [ark, scp, frames_table, durations_table],
+    )  # fmt: skip
     if done and (skip_bad or len(read_table(scp)) == total):  # an earlier run may have been allowed to skip
         logger.info("%s is there already", ark)
         return
@@ -53,6 +58,6 @@ def make_shard(
             raise InputError("not one utterance can be used", data_dir)
 
     write_ark(ark, scp, items())
-    write_table(scp.with_suffix(".utt2num_frames"), frames)
-    write_table(scp.with_suffix(".utt2dur"), durations)
+    write_table(frames_table, frames)
+    write_table(durations_table, durations)
     done.end()

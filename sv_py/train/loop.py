@@ -56,6 +56,7 @@ class Trainer:
         self.parameters = [*self.network.parameters(), *self.loss.parameters()]
         self.phase, self.epoch, self.step = 0, 0, 0  # where training is: step counts within the epoch
         self.sums = torch.zeros(2, dtype=torch.float64)  # loss and accuracy of the epoch so far
+        self.seconds = 0.0  # spent on the epoch so far, also by runs that were interrupted after a checkpoint
         self.history: list[dict] = []  # one entry per finished epoch
         self._new_optimizer()
 
@@ -78,27 +79,24 @@ class Trainer:
             batches, batch_size=None, sampler=range(self.step, len(batches)), num_workers=self.resources.workers
         )
         self.network.train()
-        started = saved = time.monotonic()
-        first = self.step
-        bar = progress(
-            loader, len(batches), f"{phase.name} epoch {self.epoch + 1}/{phase.epochs}", "batch", initial=self.step
-        )
-        for feats, labels in bar:
+        clock = time.monotonic()
+        what = f"{phase.name} epoch {self.epoch + 1}/{phase.epochs}"
+        for feats, labels in progress(loader, len(batches), what, "batch", initial=self.step):
             self._set_schedule(phase, self.epoch + self.step / len(batches))
             self._train_step(feats, labels)
             self.step += 1
-            if time.monotonic() - saved > 60 * self.resources.checkpoint_minutes and self.step < len(batches):
+            if time.monotonic() - clock > 60 * self.resources.checkpoint_minutes and self.step < len(batches):
+                self.seconds, clock = self.seconds + time.monotonic() - clock, time.monotonic()
                 self._save(len(batches))
-                saved = time.monotonic()
-        seconds = time.monotonic() - started
-        self._end_epoch(phase, len(batches), first, seconds)
+        self.seconds += time.monotonic() - clock
+        self._end_epoch(phase, len(batches))
 
     def _train_step(self, feats: torch.Tensor, labels: torch.Tensor) -> None:
         feats, labels = feats.to(self.resources.device), labels.to(self.resources.device)
         loss, logits = self.loss(self.network(feats), labels)
         if not torch.isfinite(loss):
             place = self.folder / "non_finite_batch.pt"
-            torch.save({"feats": feats.cpu(), "labels": labels.cpu()}, place)
+            checkpoint.save(place, {"feats": feats.cpu(), "labels": labels.cpu()})
             raise InputError(f"the loss is {loss.item()} in epoch {self.epoch + 1}, step {self.step}; batch in {place}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -112,20 +110,21 @@ class Trainer:
         if hasattr(self.loss, "margin"):
             self.loss.margin = margin(phase, self.config.loss.args.margin, epoch)
 
-    def _end_epoch(self, phase: Phase, steps: int, first: int, seconds: float) -> None:
+    def _end_epoch(self, phase: Phase, steps: int) -> None:
         loss, accuracy = (self.sums / steps).tolist()
         self.network.eval()
+        clock = time.monotonic()
         numbers = {"phase": phase.name, "epoch": self.epoch + 1, "loss": loss, "accuracy": accuracy}
         numbers |= {"rate": self.optimizer.param_groups[0]["lr"], "margin": getattr(self.loss, "margin", None)}
         numbers |= self.validate(self.network)
-        seen = (self.step - first) * phase.batch_size  # since the last start
-        numbers |= {"seconds": round(seconds, 1), "utt_per_s": round(seen / seconds, 1)}
+        numbers |= {"utt_per_s": round(steps * phase.batch_size / self.seconds, 1)}
+        numbers |= {"seconds": round(self.seconds + time.monotonic() - clock, 1)}
         self.history.append(numbers)
         self._folder(phase).mkdir(parents=True, exist_ok=True)
         write_lines(self.folder / "phases" / phase.name / "metrics.jsonl", self._history_of(phase))
         shown = " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in numbers.items())
         logger.info("%s", shown)
-        self.epoch, self.step = self.epoch + 1, 0
+        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self.sums.zero_()
         self._save(steps)
 
@@ -153,7 +152,8 @@ class Trainer:
         phase = self.config.phases[self.phase]
         state = self._identity() | {
             "model": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "phase": self.phase,
-            "epoch": self.epoch, "step": self.step, "sums": self.sums, "history": self.history,
+            "epoch": self.epoch, "step": self.step, "sums": self.sums, "seconds": self.seconds,
+            "history": self.history,
         }  # fmt: skip
         checkpoint.save_step(self._folder(phase), self.epoch * steps + self.step, state)
 
@@ -173,6 +173,6 @@ class Trainer:
         self.network.load_state_dict(state["model"])
         self.loss.load_state_dict(state["head"])
         self.phase, self.epoch, self.step = state["phase"], state["epoch"], state["step"]
-        self.sums, self.history = state["sums"], state["history"]
+        self.sums, self.seconds, self.history = state["sums"], state["seconds"], state["history"]
         self._new_optimizer()
         self.optimizer.load_state_dict(state["optimizer"])

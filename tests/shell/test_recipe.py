@@ -1,5 +1,6 @@
 """run.sh from recordings to a table, on a tiny corpus of synthetic voices; killed in every stage and run again."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -111,7 +112,18 @@ def test_another_configuration_stops_and_overwrites_nothing(finished, root, run)
         (["--config", "conf/none.yaml"], "no such file"),
         (["--set", "model.args.chanels=3"], "did you mean 'channels'"),
         (["3"], "arguments"),
-        (["--test-sets", "corpus/mini_test elsewhere/mini_test"], "rename"),
+        (["--test-sets", "corpus/mini_test data/mini_test"], "rename"),
+        (["--test-sets", "corpus/mini_test elsewhere/mini_test"], "no data dir elsewhere/mini_test"),
+        (["--test-sets", ""], "--test-sets names at least one"),
+        (["--train-set", ""], "--train-set names a data dir"),
+        (["--model", "none.pt"], "no such model: none.pt"),
+        (["--tag", "../x"], "--tag names a folder"),
+        (["--corpora", "mni"], "known corpora: an4 dir librispeech mini speechocean762"),
+        (["--corpora", "an4 mini", "--corpus-dir", "corpus"], "--corpus-dir is the folder of one corpus"),
+        (["--stage", "42"], "--stage is 0 to 9"),
+        (["--nj", "0"], "--nj is 1 to"),
+        (["--gpu", "-1"], "--gpu is 0 to 1"),
+        (["--num-threads", "-2"], "--num-threads is 0 to"),
     ],
 )
 def test_a_mistaken_option_fails_at_once_and_writes_nothing(new_recipe, root, run, options, message):
@@ -120,6 +132,66 @@ def test_a_mistaken_option_fails_at_once_and_writes_nothing(new_recipe, root, ru
     done = run(root / "run.sh", *CHOICES, *options, cwd=folder, code=1)
     assert message in done.stderr
     assert sorted(os.listdir(folder)) == before
+
+
+def test_what_was_trained_is_not_relabelled_with_another_configuration(finished, root, run):
+    folder, _ = finished
+    before = (folder / "exp/tiny/config.yaml").read_text()
+    done = run(root / "run.sh", *CHOICES, "--stage", "4", "--set", "loss.args.margin=0.3", cwd=folder, code=1)
+    assert "trained with another configuration" in done.stderr and "--restart true" in done.stderr
+    assert (folder / "exp/tiny/config.yaml").read_text() == before
+
+
+def test_a_key_of_a_later_stage_may_change_with_stage(finished, root, run):
+    folder, _ = finished
+    run(root / "run.sh", *CHOICES, "--stage", "9", "--set", "scoring.bootstrap=0", cwd=folder)
+    assert json.loads((folder / "exp/tiny/results.json").read_text())["cosine/mini_test"]["intervals"] is None
+    run(root / "run.sh", *CHOICES, "--stage", "6", cwd=folder)
+
+
+def test_a_run_that_is_refused_changes_nothing_of_the_one_that_works(finished, root, run):
+    folder, _ = finished
+    lock = folder / "exp/tiny/.lock"
+    lock.mkdir()
+    (lock / "owner").write_text(f"{os.uname().nodename} {os.getpid()}\n")
+    before = (folder / "exp/tiny/config.yaml").read_text(), sorted(os.listdir(folder / "exp/tiny/.done"))
+    try:
+        done = run(root / "run.sh", *CHOICES, "--restart", "true", "--set", "seed=7", cwd=folder, code=1)
+    finally:
+        shutil.rmtree(lock)
+    assert "in use by process" in done.stderr
+    assert before == ((folder / "exp/tiny/config.yaml").read_text(), sorted(os.listdir(folder / "exp/tiny/.done")))
+
+
+def test_trials_that_changed_at_their_source_are_noticed(new_recipe, root, run, corpus, tmp_path):
+    folder = new_recipe()
+    source = tmp_path / "mini_test"
+    shutil.copytree(corpus / "mini_test", source)
+    choices = [*CHOICES, "--test-sets", source, "--stop-stage", "1"]
+    run(root / "run.sh", *choices, cwd=folder)
+    (source / "trials").write_text("".join((source / "trials").read_text().splitlines(keepends=True)[:-1]))
+    done = run(root / "run.sh", *choices, cwd=folder, code=1)
+    assert "mini_test/trials" in done.stderr and "for every experiment that uses data/mini_test" in done.stderr
+
+
+def test_an_ark_that_was_deleted_is_made_again(finished, root, run):
+    folder, _ = finished
+    ark = folder / "exp/tiny/embeddings/mini_test/xvector.1.ark"
+    before = ark.read_bytes(), (folder / "exp/tiny/results.json").read_bytes()
+    ark.unlink()
+    run(root / "run.sh", *CHOICES, "--stage", "5", cwd=folder)
+    assert before == (ark.read_bytes(), (folder / "exp/tiny/results.json").read_bytes())
+
+
+def test_a_recipes_path_may_hold_a_space(finished, root, run, tmp_path):
+    folder, _ = finished
+    spaced = tmp_path / "my recipe"
+    spaced.mkdir()
+    for name in ("steps", "utils", "local", "conf", "corpus"):
+        (spaced / name).symlink_to(os.path.realpath(folder / name))
+    run(root / "run.sh", *CHOICES, "--model", folder / "exp/tiny/final.pt", cwd=spaced)
+    ours, theirs = (json.loads((x / "exp/tiny/results.json").read_text()) for x in (spaced, folder))
+    assert ours == theirs
 
 
 def test_a_trial_of_an_unknown_utterance_is_an_error_before_training(finished, root, run, tmp_path):
@@ -144,7 +216,7 @@ def test_test_speakers_in_the_training_data_are_an_error(new_recipe, root, run):
 def test_killed_in_every_stage_and_run_again_the_results_are_the_same(finished, new_recipe, root):
     folder = new_recipe()
     for stage in STAGES:
-        _run_until(folder, root, f"({stage})", stage)
+        _run_until(folder, root, stage)
     done = subprocess.run([root / "run.sh", *CHOICES], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     undisturbed, _ = finished
@@ -152,45 +224,76 @@ def test_killed_in_every_stage_and_run_again_the_results_are_the_same(finished, 
         assert (folder / "exp/tiny" / name).read_bytes() == (undisturbed / "exp/tiny" / name).read_bytes(), name
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_during_training_ends_all_of_it_and_a_rerun_goes_on(finished, new_recipe, root, run, sent, code):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+def test_a_signal_during_training_ends_all_of_it(new_recipe, root, sent, code):
     folder = new_recipe()
-    command = [root / "run.sh", *CHOICES, "--set", "phases.0.epochs=500"]
-    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while "epoch 2/500" not in (line := process.stderr.readline()):
-        assert line, "ended by itself"
+    process, log = _start(folder, root, "--set", "phases.0.epochs=500")
+    _wait_for("epoch 2/500", log, process)
     process.send_signal(sent)
-    assert process.wait(timeout=30) == code
-    assert "stopped in stage 4 (train)" in process.stderr.read()
-    assert not subprocess.run(["pgrep", "-s", str(process.pid)], capture_output=True, check=False).stdout
+    assert process.wait(timeout=60) == code
+    assert "stopped in stage 4 (train)" in log.read_text()
+    assert not _members(process)
     assert not (folder / "exp/tiny/.lock").exists()
     assert "# Ended (code 143)" in (folder / "exp/tiny/log/train.log").read_text()
 
 
-def _run_until(folder: Path, root: Path, where: str, stage: str) -> None:
-    """Start the recipe and kill -9 all of it in the middle of ``stage``: a training once it has a checkpoint."""
-    log = folder / "killed.log"
+def test_no_second_run_begins_while_a_stage_outlives_a_killed_one(new_recipe, root, run):
+    folder = new_recipe()
+    choices = ["--set", "phases.0.epochs=500"]
+    process, log = _start(folder, root, *choices)
+    _wait_for("epoch 2/500", log, process)
+    process.kill()
+    process.wait()
+    try:
+        refused = run(root / "run.sh", *CHOICES, *choices, cwd=folder, code=1)
+        assert "its stage by process group" in refused.stderr
+    finally:
+        _kill(process)
+
+
+def _start(folder: Path, root: Path, *options: str) -> tuple[subprocess.Popen, Path]:
+    """Start the recipe in a session of its own; its output goes to the file that is returned."""
+    log = folder / "started.log"
     with open(log, "w") as file:
-        process = subprocess.Popen(
-            [root / "run.sh", *CHOICES], cwd=folder, stdout=file, stderr=file, start_new_session=True
-        )
-        deadline = time.monotonic() + 120
-        while f": {stage}\n" not in log.read_text():
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.02)
-        while stage == "train" and not list(folder.glob("exp/tiny/phases/*/checkpoints/*.pt")):
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.02)
-        time.sleep(0.05)
-        members = subprocess.run(
-            ["ps", "-o", "pid=", "-s", str(process.pid)], capture_output=True, text=True, check=True
-        )
-        for pid in members.stdout.split():
-            try:
-                os.kill(int(pid), signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        process.wait()
+        command = [root / "run.sh", *CHOICES, *options]
+        return subprocess.Popen(command, cwd=folder, stdout=file, stderr=file, start_new_session=True), log
+
+
+def _wait_for(text: str, log: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while text not in log.read_text():
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+
+
+def _members(process: subprocess.Popen) -> list[int]:
+    """The living processes of a session."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,stat=", "-s", str(process.pid)], capture_output=True, text=True, check=False
+    )
+    return [int(line.split()[0]) for line in listed.stdout.splitlines() if not line.split()[1].startswith("Z")]
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """kill -9 for all of a session."""
+    while members := _members(process):
+        for pid in members:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.poll()
+
+
+def _run_until(folder: Path, root: Path, stage: str) -> None:
+    """Start the recipe and kill -9 all of it in the middle of ``stage``: a training once it has a checkpoint."""
+    process, log = _start(folder, root)
+    _wait_for(f": {stage}\n", log, process)
+    deadline = time.monotonic() + 120
+    while stage == "train" and not list(folder.glob("exp/tiny/phases/*/checkpoints/*.pt")):
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+    time.sleep(0.05)
+    _kill(process)
+    process.wait()
 
 
 def test_kaldis_run_pl_can_take_the_dispatchers_place(finished, new_recipe, root, run, run_pl):
@@ -218,22 +321,26 @@ def test_restart_discards_the_training_and_gives_the_same_result(finished, root,
     assert (folder / "exp/tiny/final.pt").read_bytes() == before
 
 
-def test_the_an4_recipe_finds_real_speech_and_prepares_it(root, run, shared, tmp_path):
-    for name in ("run.sh", "path.sh", "cmd.sh", "steps", "utils", "local", "conf", "sv_py", ".venv"):
+@pytest.fixture
+def an4_recipe(root, tmp_path) -> Path:
+    """The recipe in a tree of its own, without the site's paths."""
+    for name in ("run.sh", "path.sh", "cmd.sh", "steps", "utils", "local", "sv_py", ".venv"):
         if (root / name).exists():
             (tmp_path / name).symlink_to(root / name)
+    shutil.copytree(root / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("corpora.site.sh"))
     recipe = tmp_path / "egs/an4/v1"
     shutil.copytree(root / "egs/an4/v1", recipe, symlinks=True, ignore=shutil.ignore_patterns("data", "exp"))
-    run(recipe / "run.sh", "--stop-stage", "3", "--tag", "x", AN4_DIR=shared / "corpora/an4")
-    assert len((recipe / "data/an4_train/spk2utt").read_text().splitlines()) == 42
-    assert (recipe / "data/an4_test/trials").read_bytes() == (root / "egs/an4/v1/trials/an4_test").read_bytes()
-    frames = (recipe / "data/an4_test/utt2num_frames").read_text().splitlines()
+    return recipe
+
+
+def test_the_an4_recipe_finds_real_speech_and_prepares_it(an4_recipe, root, run, shared):
+    run(an4_recipe / "run.sh", "--stop-stage", "3", "--tag", "x", AN4_DIR=shared / "corpora/an4")
+    assert len((an4_recipe / "data/an4_train/spk2utt").read_text().splitlines()) == 42
+    assert (an4_recipe / "data/an4_test/trials").read_bytes() == (root / "egs/an4/v1/trials/an4_test").read_bytes()
+    frames = (an4_recipe / "data/an4_test/utt2num_frames").read_text().splitlines()
     assert len(frames) == 538 and all(int(line.split()[1]) > 20 for line in frames)
 
 
-def test_a_recipe_whose_corpus_is_nowhere_says_how_to_name_it(root, run, tmp_path):
-    for name in ("steps", "utils", "local", "conf"):
-        (tmp_path / name).symlink_to(root / name)
-    done = run(root / "run.sh", "--corpora", "an4", "--train-set", "data/an4_train", "--test-sets", "data/an4_test",
-               code=1, AN4_DIR="")  # fmt: skip
+def test_a_recipe_whose_corpus_is_nowhere_says_how_to_name_it(an4_recipe, run):
+    done = run(an4_recipe / "run.sh", code=1, AN4_DIR="")
     assert "AN4_DIR" in done.stderr and "--corpus-dir" in done.stderr

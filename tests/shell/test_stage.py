@@ -113,3 +113,17 @@ def test_the_lock_of_a_run_that_was_killed_is_taken_over_and_given_back(recipe, 
     (tmp_path / "exp/.lock/owner").write_text(f"{os.uname().nodename} {ended.pid}\n")
     assert recipe()[0] == ["first", "second", "always"]
     assert not (tmp_path / "exp/.lock").exists()
+
+
+def test_a_run_waits_for_a_folder_that_another_one_leaves_soon(tmp_path, root, run):
+    script = (
+        '. "$ROOT/utils/stage.sh"; lock_dir data wait; echo locked; sleep "$1"; unlock_dir data; test ! -e data/.lock'
+    )
+    environment = {**os.environ, "ROOT": str(root)}
+    command = ["bash", "-c", script, "x", "2"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "locked\n"
+        done = run("bash", "-c", script, "x", "0", ROOT=root)
+        assert first.wait() == 0
+    assert f"waiting for process {first.pid}" in done.stderr
+    assert done.stdout == "locked\n"
