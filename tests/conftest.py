@@ -16,6 +16,12 @@ def missing(reason: str):
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="session", name="missing")
+def missing_part():
+    """``missing(reason)``: skip for want of a part, or fail where every part has to be there."""
+    return missing
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's top folder."""

@@ -72,9 +72,9 @@ def test_help_is_the_default_target_and_lists_every_other(run, root):
         assert f"make {target}\t" in out
 
 
-def test_a_complete_environment_is_left_alone_by_a_second_make_venv(run, root):
+def test_a_complete_environment_is_left_alone_by_a_second_make_venv(run, root, missing):
     if not (root / ".venv/.complete").exists():
-        pytest.skip("this checkout has no .venv of its own")
+        missing("this checkout has no .venv of its own")
     run("make", "-C", root, "venv", **CLEAN)
     modified = (root / ".venv/.complete").stat().st_mtime_ns
     out = run("make", "-s", "-C", root, "venv", **CLEAN)
