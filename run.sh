@@ -38,7 +38,7 @@ expect_arguments 0 0 "$@"
 
 tag=${tag:-$(basename "$config" .yaml)}
 exp=exp/$tag
-nj=${nj:-$(nproc)}
+nj=${nj:-$(env -u OMP_NUM_THREADS nproc)}
 gpu=${gpu:-$(count_gpus)}
 check_tag "$tag"
 check_range --stage "${stage:-0}" 0 9
