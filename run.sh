@@ -14,7 +14,7 @@ stop_stage=9                      # <int> last stage to run
 config=conf/ecapa_mini.yaml       # the experiment (docs/config.md)
 set=()                            # overrides one key of it, e.g. --set seed=1; may be repeated
 tag=                              # name of the experiment's folder in exp/; if empty, that of the config
-corpora=mini                      # corpora to prepare: each has a local/prepare_<corpus>.sh
+corpora=mini                      # corpora to prepare if a set lies in data/: each has a local/prepare_<corpus>.sh
 corpus_dir=                       # folder of the one corpus, if not that of conf/corpora.sh
 train_set=data/mini_train         # Kaldi data dir to train on; several are combined
 test_sets=data/mini_test          # Kaldi data dirs with trials or trials_<name>
@@ -55,8 +55,9 @@ fi
 read -ra corpora <<< "$corpora"
 read -ra train_dirs <<< "$train_set"
 read -ra test_dirs <<< "$test_sets"
-check_corpora "$corpus_dir" ${corpora[@]+"${corpora[@]}"}
 check_dirs ${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}"
+any_own ${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}" || corpora=()
+check_corpora "$corpus_dir" ${corpora[@]+"${corpora[@]}"}
 train=$(combined_dir ${train_dirs[@]+"${train_dirs[@]}"})
 read -ra tests <<< "$(local_dirs "${test_dirs[@]}")"
 
@@ -67,8 +68,7 @@ install_config "$new" "$exp"
 python -m sv_py.provenance --out-dir "$exp/launches" --input "$exp/config.yaml" -- "${launch[@]}"
 read -r min_frames min_utts dev_speakers dev_trials dev_seed backend bootstrap <<< "$(python -m sv_py.config \
   "$exp/config.yaml" --get hold_out.{min_frames,min_utts,dev_speakers,dev_trials,seed} scoring.{backend.name,bootstrap})"
-sections=$exp/.done/sections
-jobs=(--nj "$nj" --cmd "$train_cmd") extract=(--nj "$nj" --cmd "$train_cmd")
+sections=$exp/.done/sections jobs=(--nj "$nj" --cmd "$train_cmd") extract=(--nj "$nj" --cmd "$train_cmd")
 if [ "$gpu" -gt 0 ]; then extract=(--nj 1 --gpu 1 --cmd "$cuda_cmd"); fi
 
 # Stage 0: where the corpora are. Stage 1: their Lhotse manifests and data dirs. Data dirs of others are copied.

@@ -39,6 +39,13 @@ is_outside() {
   [ "$(dirname "${dir#./}")" != data ]
 }
 
+# any_own DIR...: whether one of them is the recipe's own, made by a local/prepare_<corpus>.sh.
+any_own() {
+  local dir
+  for dir; do if ! is_outside "$dir"; then return 0; fi; done
+  return 1
+}
+
 # check_dirs DIR...: others' data dirs exist; two of one name would be written to one place.
 check_dirs() {
   local dir twice

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 CHOICES = [
-    "--corpora", "", "--train-set", "corpus/mini_train", "--test-sets", "corpus/mini_test",
+    "--train-set", "corpus/mini_train", "--test-sets", "corpus/mini_test",
     "--nj", "2", "--num-threads", "1", "--tag", "tiny",
 ]  # fmt: skip
 SIZES = {
@@ -118,8 +118,11 @@ def test_another_configuration_stops_and_overwrites_nothing(finished, root, run)
         (["--train-set", ""], "--train-set names a data dir"),
         (["--model", "none.pt"], "no such model: none.pt"),
         (["--tag", "../x"], "--tag names a folder"),
-        (["--corpora", "mni"], "known corpora: an4 dir librispeech mini speechocean762"),
-        (["--corpora", "an4 mini", "--corpus-dir", "corpus"], "--corpus-dir is the folder of one corpus"),
+        (["--corpora", "mni", "--test-sets", "data/x"], "known corpora: an4 dir librispeech mini speechocean762"),
+        (
+            ["--corpora", "an4 mini", "--corpus-dir", "c", "--test-sets", "data/x"],
+            "--corpus-dir is the folder of one corpus",
+        ),
         (["--stage", "42"], "--stage is 0 to 9"),
         (["--nj", "0"], "--nj is 1 to"),
         (["--gpu", "-1"], "--gpu is 0 to 1"),
