@@ -182,13 +182,14 @@ def test_another_configuration_makes_other_features_and_its_mistakes_stop_before
     assert {u: str(len(ArkReader().read(p))) for u, p in read_table(data / "vad.scp").items()} == frames
 
 
-def test_features_of_two_configurations_are_never_mixed_by_a_run_that_fails(copy, run):
+@pytest.mark.parametrize(("step", "table"), [("make_fbank", "feats.scp"), ("compute_vad", "vad.scp")])
+def test_a_run_that_fails_leaves_no_list_of_old_and_new_arks(copy, run, step, table):
     data = copy / "data/tiny"
-    run("steps/make_fbank.sh", "--cmd", "false", "data/tiny", cwd=copy, code=1)
-    assert (data / "feats.scp").exists()
-    (copy / "conf/fbank.conf").write_text("--window-type=povey\n")
-    run("steps/make_fbank.sh", "--cmd", "false", "data/tiny", cwd=copy, code=1)
-    assert not (data / "feats.scp").exists()
+    before = (data / table).read_bytes()
+    run(f"steps/{step}.sh", "--cmd", "false", "data/tiny", cwd=copy, code=1)
+    assert not (data / table).exists()
+    run(f"steps/{step}.sh", "--nj", 1, "data/tiny", cwd=copy)
+    assert [line.split()[0] for line in before.decode().splitlines()] == [*read_table(data / table)]
 
 
 def test_segments_become_utterances_by_no_more_jobs_than_there_are(recipe, tiny_wavs, run, root):
