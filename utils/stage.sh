@@ -112,7 +112,14 @@ unlock_dir() {
   local lock kept=()
   for lock in ${_locks[@]+"${_locks[@]}"}; do [ "$lock" = "$1/.lock" ] || kept+=("$lock"); done
   _locks=(${kept[@]+"${kept[@]}"})
-  rm -rf "$1/.lock"
+  _release "$1/.lock"
+}
+
+# Gives a lock back, unless somebody has removed it and it is another run's by now.
+_release() {
+  local host pid group
+  read -r host pid group 2>/dev/null < "$1/owner" || true
+  if [ "${pid:-}" = $$ ] && [ "$host" = "$(hostname)" ]; then rm -rf "$1"; fi
 }
 
 _sign_locks() {
@@ -137,7 +144,7 @@ report_times() {
 
 _end_of_run() {
   local status=$? lock
-  for lock in ${_locks[@]+"${_locks[@]}"}; do rm -rf "$lock"; done
+  for lock in ${_locks[@]+"${_locks[@]}"}; do _release "$lock"; done
   if [ "$status" -ne 0 ] && [ -n "$_stage_running" ]; then
     echo "${0##*/}: stopped in stage $_stage_running; run it again to go on" >&2
   fi

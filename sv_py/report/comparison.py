@@ -95,11 +95,13 @@ def _facts(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _flatten(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if children is None:
+    """Dotted keys of nested dicts and of lists of dicts; other lists are values."""
+    if isinstance(value, list) and any(isinstance(child, dict) for child in value):
+        value = dict(enumerate(value))
+    if not isinstance(value, dict):
         yield key, value
         return
-    for name, child in children:
+    for name, child in value.items():
         yield from _flatten(child, f"{key}.{name}" if key else str(name))
 
 

@@ -115,6 +115,14 @@ def test_the_lock_of_a_run_that_was_killed_is_taken_over_and_given_back(recipe, 
     assert not (tmp_path / "exp/.lock").exists()
 
 
+def test_a_run_leaves_a_lock_that_has_become_another_runs(tmp_path, root, run):
+    script = (
+        '. "$ROOT/utils/stage.sh"; lock_dir exp; rm -r exp/.lock; mkdir exp/.lock; echo "other 1" > exp/.lock/owner'
+    )
+    run("bash", "-c", script, ROOT=root)
+    assert (tmp_path / "exp/.lock/owner").read_text() == "other 1\n"
+
+
 def test_a_run_waits_for_a_folder_that_another_one_leaves_soon(tmp_path, root, run):
     script = (
         '. "$ROOT/utils/stage.sh"; lock_dir data wait; echo locked; sleep "$1"; unlock_dir data; test ! -e data/.lock'
