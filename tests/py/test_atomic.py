@@ -108,3 +108,16 @@ def test_an_existing_folder_is_replaced_only_where_that_is_asked_for(tmp_path):
         (new / "y").write_text("new")
     assert contents(tmp_path) == {"d/y": "new"}
     assert [p.name for p in tmp_path.iterdir()] == ["d"]
+
+
+def test_a_write_that_the_disk_refuses_names_the_file_and_leaves_the_old_one(tmp_path, root, run):
+    (tmp_path / "table").write_text("old\n")
+    script = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "from sv_py.cli import command; from sv_py.io.text import write_lines\n"
+        "command(lambda: write_lines('table', ['x' * 100] * 100))"
+    )
+    done = run(sys.executable, "-c", script, code=1, PYTHONPATH=root)
+    assert "table: File too large" in done.stderr and "Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == ["table"] and (tmp_path / "table").read_text() == "old\n"
