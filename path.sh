@@ -4,11 +4,12 @@
 # SV_PYTHON, the project's own .venv (`make venv`), the active venv, conda or module that has torch.
 
 SV_ROOT="$(cd -P "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"  # -P: a recipe reaches us through its symlinks
-export SV_ROOT LC_ALL=C PYTHONPATH="$SV_ROOT" PYTHONNOUSERSITE=1
+export SV_ROOT LC_ALL=C
 
 _sv_find_python() {
   if [ -z "${SV_PYTHON:-}" ] && [ -e "$SV_ROOT/.venv/.complete" ]; then
     SV_PYTHON="$SV_ROOT/.venv/bin/python"
+    export PYTHONPATH='' PYTHONNOUSERSITE=1 # it is complete; other environments may have packages from there
   elif [ -z "${SV_PYTHON:-}" ] && ! SV_PYTHON="$(python3 2>/dev/null -c '
 from importlib.util import find_spec
 import sys
@@ -51,6 +52,7 @@ if ! _sv_find_python; then
   case $- in *i*) return 1 ;; *) exit 1 ;; esac
 fi
 export SV_PYTHON
+case ":${PYTHONPATH:-}:" in *":$SV_ROOT:"*) ;; *) export PYTHONPATH="$SV_ROOT${PYTHONPATH:+:$PYTHONPATH}" ;; esac
 if [ -z "${SV_DRIVER_WARNED:-}" ]; then _sv_check_driver; fi
 if [ "$(command -v python)" != "${SV_PYTHON%/*}/python" ] || [[ :$PATH: != *:$SV_ROOT/utils:* ]]; then
   PATH="${SV_PYTHON%/*}:$SV_ROOT/utils:$PATH"

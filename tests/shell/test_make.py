@@ -275,6 +275,20 @@ def test_an_active_environment_is_accepted(fake_project, run):
     assert Path(out.split()[1]).parent == Path(sys.executable).parent
 
 
+def test_a_module_that_brings_its_packages_by_pythonpath_is_accepted(fake_project, tmp_path, run):
+    (fake_project / ".venv/.complete").unlink()
+    bare = tmp_path / "bare"
+    run(sys.executable, "-m", "venv", "--without-pip", bare)
+    for name in ("torch", "kaldiio", "lhotse"):
+        (tmp_path / "module" / name).mkdir(parents=True)
+    script = f". {fake_project}/path.sh; . {fake_project}/path.sh; echo $PYTHONPATH; python -c 'import torch'"
+    environment = {**CLEAN, "PATH": f"{bare}/bin:/usr/bin:/bin", "PYTHONPATH": tmp_path / "module"}
+    out = run("bash", "-euc", script, **environment).stdout
+    assert out == f"{fake_project}:{tmp_path}/module\n"
+    refused = run("bash", "-euc", f". {fake_project}/path.sh", code=1, **{**environment, "PYTHONPATH": ""})
+    assert "make -C" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("driver", "cuda", "warned"),
     [
