@@ -124,7 +124,9 @@ _release() {
 
 _sign_locks() {
   local lock
-  for lock in ${_locks[@]+"${_locks[@]}"}; do echo "$(hostname) $$ $_stage_group" > "$lock/owner"; done
+  for lock in ${_locks[@]+"${_locks[@]}"}; do
+    if [ -d "$lock" ]; then echo "$(hostname) $$ $_stage_group" > "$lock/owner"; fi # somebody may have removed it
+  done
 }
 
 # Prints what each stage took; appends it to FILE.
