@@ -1,19 +1,12 @@
 """List the utterances of a data dir that may train: long enough, enough speech, speakers with enough of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sv_py import log
-from sv_py.cli import InputError, Parser, command, first_few
+from sv_py.cli import InputError, Parser, command
 from sv_py.io.ark import ArkReader
-from sv_py.io.text import read_counts, read_table, write_lines
-
-
-def _refuse_gaps(utts: Iterable[str], table: Mapping[str, object], path: Path) -> None:
-    lacking = [utt for utt in utts if utt not in table]
-    if lacking:
-        raise InputError(f"lacks {first_few(lacking)}", path)
+from sv_py.io.text import read_counts, read_table, require_keys, write_lines
 
 
 def main() -> None:
@@ -28,11 +21,11 @@ def main() -> None:
     log.setup()
     utt2spk = read_table(args.data_dir / "utt2spk", columns=2)
     num_frames = read_counts(args.data_dir / "utt2num_frames")
-    _refuse_gaps(utt2spk, num_frames, args.data_dir / "utt2num_frames")
+    require_keys(num_frames, utt2spk, args.data_dir / "utt2num_frames")
     kept = [u for u in utt2spk if num_frames[u] >= args.min_frames]
     if args.min_voiced_frames:
         vad, reader = read_table(args.data_dir / "vad.scp"), ArkReader()
-        _refuse_gaps(kept, vad, args.data_dir / "vad.scp")
+        require_keys(vad, kept, args.data_dir / "vad.scp")
         kept = [u for u in kept if reader.read(vad[u], key=u).sum() >= args.min_voiced_frames]
     counts = Counter(utt2spk[u] for u in kept)
     kept = [u for u in kept if counts[utt2spk[u]] >= args.min_utts]

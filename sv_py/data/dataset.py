@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sv_py.cli import InputError, first_few
+from sv_py.cli import InputError
 from sv_py.io.ark import ArkReader
-from sv_py.io.text import read_counts, read_table
+from sv_py.io.text import read_counts, read_table, require_keys
 from sv_py.schema import Features, Phase
 
 _PLAN, _MASK = range(2)  # independent streams of random numbers
@@ -27,9 +27,7 @@ class FeatureSet:
         if options.vad:
             needed["vad.scp"] = self.vad
         for name, table in needed.items():
-            lacking = [utt for utt in self.utt2spk if utt not in table]
-            if lacking:
-                raise InputError(f"lacks {first_few(lacking)}", data_dir / name)
+            require_keys(table, self.utt2spk, data_dir / name)
         self.utts = list(self.utt2spk)
         self.id = (data_dir / "feats.id").read_text() if (data_dir / "feats.id").exists() else ""
         self._reader = ArkReader()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from sv_py.cli import InputError
+from sv_py.cli import InputError, first_few
 from sv_py.io.atomic import replace_file
 
 
@@ -72,6 +72,13 @@ def read_counts(path: str | Path) -> dict[str, int]:
         if not (value.isascii() and value.isdecimal()):
             raise InputError(f"'{key}' has a count that is no whole number: '{value}'", path, number)
     return {key: int(value) for key, value in table.items()}
+
+
+def require_keys(table: Mapping[str, object], keys: Iterable[str], path: str | Path) -> None:
+    """Raise InputError that lists the first few ``keys`` which ``table``, read from ``path``, does not have."""
+    lacking = [key for key in keys if key not in table]
+    if lacking:
+        raise InputError(f"lacks {first_few(lacking)}", path)
 
 
 def write_table(path: str | Path, table: Mapping[str, object]) -> None:
