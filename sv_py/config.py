@@ -8,14 +8,17 @@ import math
 import re
 import types
 import typing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from sv_py.augmentation.arguments import parse_bindings, roles_of
 from sv_py.cli import InputError, Parser, command, near_miss
 from sv_py.io.atomic import replace_file
-from sv_py.schema import SECTIONS, Config, Part
+from sv_py.registry import Part
+from sv_py.schema import SECTIONS, Config
 
 # YAML 1.1 takes 1e-3 for a string; everybody else takes it for a number
 _FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
@@ -23,6 +26,7 @@ _WHOLE = re.compile(r"[-+]?(0|[1-9]\d*)")  # YAML 1.1 takes 010 for 8
 _STR, _INT, _NUMBER, _BOOL, _NULL, _MAP, _SEQ = (
     f"tag:yaml.org,2002:{t}" for t in ("str", "int", "float", "bool", "null", "map", "seq")
 )
+_PRESETS = Path(__file__).resolve().parents[1] / "conf" / "augment"
 _SET = "--set "  # begins the name of the source of a value that came from the command line
 
 
@@ -44,16 +48,17 @@ class _Loader(yaml.SafeLoader):
 def load(path: str | Path, overrides: list[str] = ()) -> Config:
     """The checked configuration of ``path`` after ``a.b=value`` overrides. Raises InputError."""
     path = Path(path)
-    if not path.is_file():
-        raise InputError("no such file", path)
-    data = path.read_bytes()
-    try:
-        root = _compose(data.decode("utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise InputError("not UTF-8", path, 1 + data[: error.start].count(b"\n")) from None
+    root = _compose_file(path)
+    _expand_presets(root, path.parent)
     for override in overrides:
         _override(root, override)
+        _expand_presets(root, path.parent)
     return _read(Config, root, "")
+
+
+def load_section(path: str | Path, kind: type) -> Any:
+    """An instance of the dataclass ``kind`` of the schema from a file of its own, as conf/augment has. InputError."""
+    return _read(kind, _compose_file(Path(path)), "")
 
 
 def to_dict(value: Any) -> Any:
@@ -74,6 +79,15 @@ def from_dict(values: dict, source: str) -> Config:
     return _read(Config, _compose(text, source), "")
 
 
+def check_roles(config: Config, bindings: Iterable[str], source: str) -> None:
+    """Raise InputError, which names ``source``, unless ``bindings``, texts ROLE=DIR, have every role that is needed."""
+    entries = (entry for phase in config.phases for entry in phase.augment.waveform)
+    lacking = sorted(roles_of(entries) - {"train"} - parse_bindings(bindings).keys())
+    if lacking:
+        options = " ".join(f"--augment-set {role}=DIR" for role in lacking)
+        raise InputError(f"needs sounds for {', '.join(map(repr, lacking))}: {options}", source)
+
+
 def dump(config: Config, keys: tuple[str, ...] | None = None) -> str:
     """YAML text of the whole configuration, or of some of its top-level keys."""
     values = to_dict(config)
@@ -92,6 +106,18 @@ def lookup(config: Config, key: str) -> Any:
             known = list(value) if isinstance(value, dict) else []
             raise InputError(f"no key '{key}': unknown '{part}'{near_miss(part, known)}")
     return value
+
+
+def _compose_file(path: Path) -> yaml.Node:
+    """The node tree of a YAML file."""
+    if not path.is_file():
+        beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise InputError(f"no such file{near_miss(path.name, beside)}", path)
+    data = path.read_bytes()
+    try:
+        return _compose(data.decode("utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise InputError("not UTF-8", path, 1 + data[: error.start].count(b"\n")) from None
 
 
 def _compose(text: str, source: str) -> yaml.Node:
@@ -140,6 +166,26 @@ def _override(root: yaml.Node, override: str) -> None:
             node = node.value[found][1]
 
 
+def _expand_presets(root: yaml.Node, folder: Path) -> None:
+    """Put the contents of augment/NAME.yaml, beside the experiment or in conf/, where a phase has `augment: NAME`."""
+    for phase in _values(root, "phases"):
+        for node in phase.value if phase.tag == _SEQ else ():
+            for i, (key, child) in enumerate(node.value if node.tag == _MAP else ()):
+                if key.value == "augment" and child.tag == _STR:
+                    node.value[i] = key, _preset(child, folder)
+
+
+def _values(node: yaml.Node, name: str) -> list[yaml.Node]:
+    return [child for key, child in node.value if key.value == name] if node.tag == _MAP else []
+
+
+def _preset(node: yaml.ScalarNode, folder: Path) -> yaml.Node:
+    known = {path.stem: path for place in (_PRESETS, folder / "augment") for path in sorted(place.glob("*.yaml"))}
+    if node.value not in known:
+        _fail(f"unknown preset '{node.value}'{near_miss(node.value, known)}; known: {', '.join(known)}", node)
+    return _compose_file(known[node.value])
+
+
 def _error(message: str, mark: yaml.Mark) -> InputError:
     return InputError(message, mark.name, None if mark.name.startswith(_SET) else mark.line + 1)
 
@@ -156,7 +202,9 @@ def _read(kind: Any, node: yaml.Node, key: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         if node.tag == _NULL:
             return None
-        return _read(next(o for o in options if o is not type(None)), node, key)
+        lists = node.tag == _SEQ
+        kinds = [o for o in options if o is not type(None)]
+        return _read(next((o for o in kinds if (typing.get_origin(o) is tuple) == lists), kinds[0]), node, key)
     if origin is tuple:
         if node.tag != _SEQ:
             _fail(f"{key} is a list", node)
@@ -190,7 +238,7 @@ def _read_dataclass(kind: type, node: yaml.Node, key: str) -> Any:
     for name, child in _children(kind, node, key).items():
         where = f"{key}.{name}" if key else name
         is_part = "table" in fields[name].metadata
-        values[name] = _read_part(fields[name], child, where) if is_part else _read(hints[name], child, where)
+        values[name] = _read_parts(fields[name], child, where) if is_part else _read(hints[name], child, where)
     missing = [
         f.name for f in fields.values()
         if f.name not in values and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
@@ -201,6 +249,17 @@ def _read_dataclass(kind: type, node: yaml.Node, key: str) -> Any:
         return kind(**values)
     except InputError as error:  # a cross-check of the dataclass: say where
         return _fail(f"{key}: {error}" if key else str(error), node)
+
+
+def _read_parts(field: dataclasses.Field, node: yaml.Node, key: str) -> Part | tuple[Part, ...] | None:
+    """What a field of a table holds: one entry, several if its default is a tuple, or none if that is None."""
+    if field.default == ():
+        if node.tag != _SEQ:
+            _fail(f"{key} is a list of entries with name and args", node)
+        return tuple(_read_part(field, child, f"{key}.{i}") for i, child in enumerate(node.value))
+    if field.default is None and node.tag == _NULL:
+        return None
+    return _read_part(field, node, key)
 
 
 def _read_part(field: dataclasses.Field, node: yaml.Node, key: str) -> Part:
@@ -215,7 +274,7 @@ def _read_part(field: dataclasses.Field, node: yaml.Node, key: str) -> Part:
     else:
         _fail(f"{key} lacks name", node)
     try:
-        kind = field.metadata["table"].arguments(name, f"{key}.name: ")
+        kind = field.metadata["table"]().arguments(name, f"{key}.name: ")
     except InputError as error:
         _fail(str(error), children["name"])
     empty = yaml.MappingNode(_MAP, [], node.start_mark, node.end_mark)
@@ -246,13 +305,16 @@ def main() -> None:
     parser = Parser(prog="python -m sv_py.config", description=main.__doc__)
     parser.add_argument("yaml", help="the experiment")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. seed=1")
+    parser.add_argument("--augment-set", nargs="*", metavar="ROLE=DIR", help="check that these are all roles it needs")
     parser.add_argument("--out", help="write the resolved YAML here instead of to stdout")
     parser.add_argument("--sections", help="also write the keys that each stage depends on to files in this folder")
     parser.add_argument("--get", nargs="+", metavar="KEY", help="print only these values, on one line")
     args = parser.parse_args()
     config = load(args.yaml, args.set)
+    if args.augment_set is not None:
+        check_roles(config, args.augment_set, args.yaml)
     if args.get:
-        print(*(str(lookup(config, key)) for key in args.get))
+        print(*(str(value).lower() if isinstance(value := lookup(config, key), bool) else value for key in args.get))
         return
     if args.sections:
         Path(args.sections).mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,8 @@ without importing torch; the class itself is imported only when it is built.
 """
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from sv_py.cli import InputError, near_miss
@@ -36,3 +37,25 @@ class Table:
             known = ", ".join(self.entries)
             raise InputError(f"{where}unknown {self.kind} '{name}'{near_miss(name, self.entries)}; known: {known}")
         return self.entries[name]
+
+
+@dataclass(frozen=True)
+class Part:
+    """An entry of a table with its arguments: `name: ecapa_tdnn` and `args: {channels: 512}`."""
+
+    name: str
+    args: Any
+
+
+def part(table: Table, default: str | None = None, optional: bool = False) -> Any:
+    """A dataclass field that holds a Part of ``table``: ``default`` if left out, or None if ``optional``."""
+    if optional:
+        return field(default=None, metadata={"table": lambda: table})
+    if default is None:
+        return field(metadata={"table": lambda: table})
+    return field(default_factory=lambda: Part(default, table.arguments(default)()), metadata={"table": lambda: table})
+
+
+def parts(table: Callable[[], Table]) -> Any:
+    """A dataclass field that holds a tuple of Parts; a function gives the table, which may hold the dataclass."""
+    return field(default=(), metadata={"table": table})

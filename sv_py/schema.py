@@ -7,27 +7,16 @@ only hyper-parameters stand here.
 from dataclasses import dataclass, field
 from typing import Any
 
+from sv_py.augmentation import AUGMENTATIONS
+from sv_py.augmentation.arguments import speed_ratio
 from sv_py.cli import InputError
+from sv_py.data import SAMPLERS
+from sv_py.features import FRONTENDS
 from sv_py.losses import LOSSES
 from sv_py.models import BACKBONES
-from sv_py.registry import Table
+from sv_py.registry import Part, part, parts
 from sv_py.scoring import BACKENDS
 from sv_py.train import OPTIMIZERS
-
-
-@dataclass(frozen=True)
-class Part:
-    """An entry of a table with its arguments: `name: ecapa_tdnn` and `args: {channels: 512}`."""
-
-    name: str
-    args: Any
-
-
-def _part(table: Table, default: str | None = None) -> Any:
-    """A field that holds a Part of ``table``."""
-    if default is None:
-        return field(metadata={"table": table})
-    return field(default_factory=lambda: Part(default, table.arguments(default)()), metadata={"table": table})
 
 
 def _at_least(section: Any, least: int, *names: str) -> None:
@@ -38,10 +27,36 @@ def _at_least(section: Any, least: int, *names: str) -> None:
 
 @dataclass(frozen=True)
 class Features:
-    """What happens to stored features between ark and network, in training and extraction alike."""
+    """What the network sees of an utterance, in training and extraction alike."""
 
-    cmn: bool = True  # subtract each bin's mean over the frames that the network sees
-    vad: bool = False  # drop the frames that vad.scp marks as silence, before crops and means
+    frontend: Part | None = part(FRONTENDS, optional=True)  # with data.source audio; stored features have theirs
+    cmn: str = "utterance"  # subtract each bin's mean: none | utterance (over what the network sees) | sliding
+    cmn_window: int = 300  # frames of the sliding window, centred
+    vad: bool = False  # drop what is not speech, before crops and means
+
+    def __post_init__(self):
+        if self.cmn not in ("none", "utterance", "sliding"):
+            raise InputError(f"cmn is none, utterance or sliding, not '{self.cmn}'")
+        _at_least(self, 1, "cmn_window")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where training crops are read, and how the shuffle goes about it."""
+
+    source: str = "feats"  # feats: stored features | audio: shards of audio, features and augmentation on the fly
+    fetch: str = "slices"  # slices: read each crop by itself | shards: whole shards ahead of time (network disks)
+    window: int = 0  # so many shards are shuffled together, and with fetch shards read ahead; 0: all
+    max_bad: int = 0  # utterances that may prove unreadable before the run ends
+
+    def __post_init__(self):
+        if self.source not in ("feats", "audio"):
+            raise InputError(f"source is feats or audio, not '{self.source}'")
+        if self.fetch not in ("slices", "shards"):
+            raise InputError(f"fetch is slices or shards, not '{self.fetch}'")
+        _at_least(self, 0, "window", "max_bad")
+        if self.fetch == "shards" and self.window == 0:
+            raise InputError("fetch shards needs a window: so many shards at a time")
 
 
 @dataclass(frozen=True)
@@ -90,35 +105,62 @@ class Mask:
 
 
 @dataclass(frozen=True)
+class Augment:
+    """What is done to the waveforms of training crops (docs/augmentation.md); a preset's name stands for its keys."""
+
+    speed: tuple[float, ...] = ()  # further speeds, such as 0.9 and 1.1: each makes every speaker a new one
+    speed_expand: bool = False  # each utterance at every speed in every epoch, instead of at one drawn at random
+    waveform: tuple[Part, ...] = parts(lambda: AUGMENTATIONS)  # applied in this order
+
+    def __post_init__(self):
+        for factor in self.speed:
+            speed_ratio(factor)
+        if 1 in self.speed or len(set(self.speed)) < len(self.speed):
+            raise InputError(f"speed lists different factors, without 1, not {list(self.speed)}")
+        if self.speed_expand and not self.speed:
+            raise InputError("speed_expand needs speeds")
+
+
+@dataclass(frozen=True)
 class Phase:
     """One training run that starts from the last one's weights."""
 
     name: str  # names the phase's folder
     epochs: int  # passes over the data, counted in samples
     batch_size: int = 64  # utterances in a step
-    crop: int = 200  # frames of a training crop; shorter utterances are repeated
-    crops_per_utt: float = 1.0  # an epoch visits each utterance so many times on average...
-    crops_by_length: bool = False  # ...in proportion to its length, instead of all alike
+    crop: int | tuple[int, int] = 200  # frames of a training crop, or [least, most]; shorter utterances are repeated
+    crops_per_utt: float = 1.0  # crops of an epoch, per utterance of the data
+    sampler: Part = part(SAMPLERS, "uniform")  # which utterances they are taken from
     margin: float | None = None  # margin of the loss, if not that of loss.args
     margin_ramp: tuple[float, float] | None = None  # epochs between which the margin grows from 0
     rate: Rate = field(default_factory=Rate)
+    augment: Augment = field(default_factory=Augment)
     mask: Mask = field(default_factory=Mask)
 
     def __post_init__(self):
-        _at_least(self, 1, "epochs", "batch_size", "crop")
+        _at_least(self, 1, "epochs", "batch_size")
+        least, most = self.crop_range
+        if not 1 <= least <= most:
+            raise InputError(f"crop is a number of frames, or [least, most], not {self.crop}")
         if self.crops_per_utt <= 0:
             raise InputError(f"crops_per_utt must be positive, is {self.crops_per_utt}")
         if self.margin_ramp is not None and not 0 <= self.margin_ramp[0] <= self.margin_ramp[1]:
             raise InputError(f"margin_ramp is [first, last] with 0 <= first <= last, not {list(self.margin_ramp)}")
         if not self.name.replace("_", "").isalnum():
             raise InputError(f"a phase's name is a folder: letters, digits and '_' only, not '{self.name}'")
+        self.sampler.args.check(self.batch_size)
+
+    @property
+    def crop_range(self) -> tuple[int, int]:
+        """The least and the most frames of a crop."""
+        return self.crop if isinstance(self.crop, tuple) else (self.crop, self.crop)
 
 
 @dataclass(frozen=True)
 class Scoring:
     """How trials are scored and what is reported."""
 
-    backend: Part = _part(BACKENDS, "cosine")
+    backend: Part = part(BACKENDS, "cosine")
     bootstrap: int = 500  # replicates for the 95 % intervals; 0: none
 
     def __post_init__(self):
@@ -129,11 +171,12 @@ class Scoring:
 class Config:
     """One experiment."""
 
-    model: Part = _part(BACKBONES)
-    loss: Part = _part(LOSSES, "aam_softmax")
-    optimizer: Part = _part(OPTIMIZERS, "sgd")
+    model: Part = part(BACKBONES)
+    loss: Part = part(LOSSES, "aam_softmax")
+    optimizer: Part = part(OPTIMIZERS, "sgd")
     phases: tuple[Phase, ...] = ()
     features: Features = field(default_factory=Features)
+    data: Data = field(default_factory=Data)
     hold_out: HoldOut = field(default_factory=HoldOut)
     scoring: Scoring = field(default_factory=Scoring)
     seed: int = 0  # initial weights, order of the data, crops, masks
@@ -144,12 +187,19 @@ class Config:
             raise InputError("phases: at least one is needed")
         if len(set(names)) < len(names):
             raise InputError(f"phases: a name twice: {', '.join(names)}")
+        if self.data.source == "audio" and self.features.frontend is None:
+            raise InputError("features.frontend: needed with data.source audio")
+        if self.data.source == "feats" and self.features.frontend is not None:
+            raise InputError("features.frontend: stored features have theirs; it goes with data.source audio")
+        for i, phase in enumerate(self.phases):
+            if self.data.source == "feats" and (phase.augment.speed or phase.augment.waveform):
+                raise InputError(f"phases.{i}.augment: augmentation needs waveforms: data.source audio")
         _at_least(self, 0, "seed")
 
 
 # Which keys each stage depends on: a stamp hashes only its own, so a change of margin leaves features valid.
 SECTIONS = {
     "hold_out": ("hold_out",),
-    "train": ("model", "loss", "optimizer", "phases", "features", "seed"),
+    "train": ("model", "loss", "optimizer", "phases", "features", "data", "seed"),
     "scoring": ("scoring",),
 }

@@ -12,7 +12,7 @@ from sv_py.io.embeddings import Embeddings, average, load_embeddings, mean_embed
 from sv_py.io.scores import write_scores
 from sv_py.io.text import read_table
 from sv_py.io.trials import Trials, look_up, read_trials
-from sv_py.schema import Part
+from sv_py.registry import Part
 from sv_py.scoring import BACKENDS
 
 

@@ -56,7 +56,7 @@ def test_defaults_fill_what_the_yaml_leaves_out(write):
     config = load(write(GOOD))
     assert config.model.args.channels == 64 and config.model.args.scale == 8
     assert config.loss.name == "aam_softmax" and config.scoring.backend.name == "cosine"
-    assert config.features.vad is True and config.features.cmn is True
+    assert config.features.vad is True and config.features.cmn == "utterance"
     assert config.phases[1].margin_ramp == (0.0, 0.5) and config.phases[0].margin is None
 
 
@@ -97,7 +97,7 @@ def test_defaults_fill_what_the_yaml_leaves_out(write):
         ("  name: ecapa_tdnn\n", "  name: ecapa_tdnn\n  name: resnet34\n", "x.yaml:3: key 'model.name' a second time"),
         ("{channels: 64}", "64", "x.yaml:3: model.args is a mapping with the keys channels"),
         ("{channels: 64}", "{channels: 65}", "x.yaml:3: model.args: scale must be at least 2 and divide channels"),
-        ("\n  vad: true", "", "x.yaml:11: features is a mapping with the keys cmn, vad"),
+        ("\n  vad: true", "", "x.yaml:11: features is a mapping with the keys frontend, cmn"),
         ("features:", "? [vad]\n: 1\nfeatures:", "x.yaml:11: unknown key 'a list or mapping'"),
         ("features:", "1: 2\nfeatures:", "x.yaml:11: unknown key '1'"),
         ("features:", "seed: -1\nfeatures:", "x.yaml:1: seed must be at least 0, is -1"),
@@ -264,7 +264,7 @@ def test_the_command_writes_the_resolved_file_and_the_sections(write, tmp_path):
 
 def test_the_command_prints_the_yaml_or_single_values(write):
     assert yaml.safe_load(command(write(GOOD)).stdout)["phases"][0]["rate"]["peak"] == 0.001
-    assert command(write(GOOD), "--get", "model.name", "seed", "features.vad").stdout == "ecapa_tdnn 0 True\n"
+    assert command(write(GOOD), "--get", "model.name", "seed", "features.vad").stdout == "ecapa_tdnn 0 true\n"
 
 
 def test_the_command_says_one_line_on_error_and_writes_nothing(write, tmp_path):
@@ -282,3 +282,73 @@ def test_nothing_in_a_yaml_runs(write, tmp_path):
         with pytest.raises(InputError):
             load(write(text))
     assert not mark.exists()
+
+
+AUDIO = """\
+model: {name: resnet34}
+features:
+  frontend: {name: kaldi_fbank, args: {window_type: hamming}}
+data: {source: audio}
+phases:
+  - {name: plateau, epochs: 1, augment: quiet}
+  - {name: fine, epochs: 1, crop: [200, 400]}
+"""
+QUIET = "speed: [0.9, 1.1]\nwaveform:\n  - {name: gain}\n"
+
+
+@pytest.fixture
+def audio(write, tmp_path):
+    """An experiment on audio with a preset of its own, after a replacement in either; `load` takes it."""
+    (tmp_path / "augment").mkdir()
+
+    def call(old="", new="", preset=QUIET):
+        (tmp_path / "augment" / "quiet.yaml").write_text(preset)
+        assert old in AUDIO
+        return write(AUDIO.replace(old, new, 1) if old else AUDIO)
+
+    return call
+
+
+def test_a_preset_stands_for_its_keys_in_the_file_and_on_the_command_line(audio):
+    config = load(audio())
+    assert config.phases[0].augment.speed == (0.9, 1.1) and config.phases[0].augment.waveform[0].name == "gain"
+    assert config.phases[1].augment.waveform == () and config.phases[1].crop_range == (200, 400)
+    assert load(audio(), ["phases.1.augment=quiet"]).phases[1].augment == config.phases[0].augment
+    assert load(audio(), ["phases.0.augment.speed=[0.8]"]).phases[0].augment.speed == (0.8,)
+    assert from_dict(to_dict(config), "memory") == config
+    assert "quiet" not in dump(config), "the resolved configuration needs no preset"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("augment: quiet", "augment: quite", "x.yaml:6: unknown preset 'quite' (did you mean 'quiet'?); known: "),
+        ("augment: quiet", "augment: ../x", "x.yaml:6: unknown preset '../x'"),
+        ("[200, 400]", "[400, 200]", "x.yaml:7: phases.1: crop is a number of frames, or [least, most]"),
+        ("[200, 400]", "[200]", "x.yaml:7: phases.1.crop is a list of 2 values"),
+        ("source: audio", "source: feats", "x.yaml:1: features.frontend: stored features have theirs"),
+        ("  frontend: {name: kaldi_fbank, args: {window_type: hamming}}", "  vad: true", "x.yaml:1: features.frontend"),
+        ("window_type", "window_tipe", "x.yaml:3: unknown key 'features.frontend.args.window_tipe' (did you mean"),
+        ("epochs: 1, crop", "epochs: 1, sampler: {name: speakers_times_utts}, crop", None),
+        ("epochs: 1, crop", "epochs: 1, sampler: {name: speakers_times_utts, args: {utts: 3}}, crop", "x.yaml:7: "),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_an_experiment_on_audio_is_named(audio, tmp_path, old, new, expected):
+    path = audio(old, new)
+    if expected is None:
+        assert load(path).phases[1].sampler.args.speakers == 32
+        return
+    with pytest.raises(InputError) as error:
+        load(path)
+    assert str(error.value).removeprefix(f"{tmp_path}/").startswith(expected)
+
+
+def test_a_mistake_in_a_preset_names_the_presets_line(audio, tmp_path):
+    with pytest.raises(InputError) as error:
+        load(audio(preset="speed: [0.9]\nwavefrom: []\n"))
+    assert str(error.value).startswith(f"{tmp_path}/augment/quiet.yaml:2: unknown key 'phases.0.augment.wavefrom'")
+
+
+def test_waveforms_cannot_be_augmented_where_features_are_stored(audio):
+    with pytest.raises(InputError, match=r"phases\.0\.augment: augmentation needs waveforms"):
+        load(audio("features:\n  frontend: {name: kaldi_fbank, args: {window_type: hamming}}\ndata: {source: audio}\n"))
