@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes Kaldi-compatible log mel filter banks of a data dir: feats.scp, utt2num_frames, utt2dur, feats.id.
+# Makes the features of a data dir, Kaldi's log mel filter banks or another front end's (docs/features.md): feats.scp,
+# utt2num_frames, utt2dur, feats.id.
 # A killed or failed run is taken up where it stopped: only arks that are missing or out of date are made.
 #
 # Usage: steps/make_fbank.sh [options] <data-dir> [<log-dir> [<fbank-dir>]]
@@ -10,6 +11,7 @@ set -euo pipefail
 nj=4                # <int> number of parallel jobs
 cmd=cmd_local.sh    # how to run them, docs/queue.md
 fbank_config=       # the front end's options; if empty, conf/fbank.conf of the recipe or else of the project
+compress=false      # <bool> Kaldi's compressed arks: a quarter of the size, values rounded
 allow_pipes=false   # <bool> run the commands that stand in wav.scp
 skip_bad=false      # <bool> leave out utterances that cannot be read, instead of failing
 # End configuration section.
@@ -32,8 +34,9 @@ rm -f "$data/feats.scp" # arks that it names may be replaced: if that is interru
 shard=$(cd "$outdir" && pwd)/raw_fbank_$name
 # shellcheck disable=SC2086 # $cmd is a command with its options
 $cmd JOB=1:"$nj" "$logdir/make_fbank_$name.JOB.log" \
-  python -m sv_py.compute_fbank --config "$fbank_config" --allow-pipes "$allow_pipes" --skip-bad "$skip_bad" \
-  "$data/split${nj}utt/JOB" "$shard.JOB.ark" "$shard.JOB.scp"
+  python -m sv_py.compute_fbank --config "$fbank_config" --compress "$compress" --allow-pipes "$allow_pipes" \
+  --skip-bad "$skip_bad" "$data/split${nj}utt/JOB" "$shard.JOB.ark" "$shard.JOB.scp"
+merge_tables "$nj" "$shard.JOB.shard" "$shard.index"
 merge_tables "$nj" "$shard.JOB.utt2dur" "$data/utt2dur"
 merge_tables "$nj" "$shard.JOB.utt2num_frames" "$data/utt2num_frames"
 install_file <(echo "$id") "$data/feats.id"

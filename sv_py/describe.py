@@ -8,7 +8,7 @@ import torch
 from sv_py.cli import Parser, command
 from sv_py.config import load
 from sv_py.features import FRONTENDS
-from sv_py.features.arguments import read_conf
+from sv_py.features.arguments import FrameArguments, read_frontend
 from sv_py.io.atomic import replace_file
 from sv_py.losses import LOSSES
 from sv_py.models import BACKBONES
@@ -40,19 +40,28 @@ def describe(config: Config, feature_dim: int, frame_shift: float, num_classes: 
     }
 
 
+def front_end(config: Config, conf: str | None) -> tuple[str, FrameArguments]:
+    """The front end of a conf file, else that of the YAML, else the default one: name and arguments."""
+    if conf:
+        return read_frontend(conf)
+    if config.features.frontend is not None:
+        return config.features.frontend.name, config.features.frontend.args
+    return "kaldi_fbank", FRONTENDS.arguments("kaldi_fbank")()
+
+
 def main() -> None:
     """Parse the command line and print."""
     parser = Parser(prog="python -m sv_py.describe", description=__doc__)
     parser.add_argument("yaml", help="the experiment")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. seed=1")
-    parser.add_argument("--fbank-config", default=None, help="front end; default: 80 bins every 10 ms")
+    parser.add_argument("--fbank-config", default=None, help="front end; default: the YAML's, or 80 bins every 10 ms")
     parser.add_argument("--classes", type=int, default=5994, help="speakers of the head")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
     parser.add_argument("--out", type=Path, help="write the JSON here")
     args = parser.parse_args()
-    kind = FRONTENDS.arguments("kaldi_fbank")
-    frontend = read_conf(args.fbank_config, kind) if args.fbank_config else kind()
-    found = describe(load(args.yaml, args.set), frontend.num_mel_bins, frontend.frame_shift, args.classes)
+    config = load(args.yaml, args.set)
+    name, arguments = front_end(config, args.fbank_config)
+    found = describe(config, FRONTENDS.build(name, arguments).feature_dim, arguments.frame_shift, args.classes)
     if args.out:
         with replace_file(args.out) as file:
             file.write(json.dumps(found, indent=1) + "\n")

@@ -1,91 +1,203 @@
-"""Options of the front ends under Kaldi's names, read from Kaldi's conf files. Torch-free."""
+"""Options of the front ends, under Kaldi's names where Kaldi has them, and the text of a feats.id. Torch-free."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from sv_py.cli import InputError, near_miss
-from sv_py.io.text import read_lines
+from sv_py.cli import InputError
+from sv_py.io.conf import describe_part, parse_part, read_part
+
+
+def _one_of(option: str, value: str, *known: str) -> None:
+    if value not in known:
+        raise InputError(f"{option} is {', '.join(known[:-1])} or {known[-1]}, not '{value}'")
+
+
+def _not_negative(arguments: object, *names: str) -> None:
+    for name in names:
+        if getattr(arguments, name) < 0:
+            raise InputError(f"{name.replace('_', '-')} must not be negative, is {getattr(arguments, name):g}")
 
 
 @dataclass(frozen=True)
-class KaldiFbankArguments:
-    """Kaldi's compute-fbank-feats: names, meanings and defaults are Kaldi's, but for num_mel_bins and dither."""
+class FrameArguments:
+    """How a signal is cut into frames."""
 
     sample_frequency: float = 16000.0  # Hz; audio of another rate is an error
     frame_length: float = 25.0  # ms
     frame_shift: float = 10.0  # ms
+
+    def __post_init__(self):
+        if self.sample_frequency != int(self.sample_frequency):
+            raise InputError(f"sample-frequency is a whole number of Hz, not {self.sample_frequency:g}")
+        if self.length < 2 or self.shift < 1:
+            raise InputError("frame-length must be two samples or more, frame-shift one or more")
+
+    @property
+    def length(self) -> int:
+        """Samples of a frame; truncated, as Kaldi does."""
+        return int(self.sample_frequency * self.frame_length / 1000)
+
+    @property
+    def shift(self) -> int:
+        """Samples from a frame to the next."""
+        return int(self.sample_frequency * self.frame_shift / 1000)
+
+
+@dataclass(frozen=True)
+class MelArguments(FrameArguments):
+    """Frames, and filters on the mel scale."""
+
+    num_mel_bins: int = 80  # Kaldi: 23
+    low_freq: float = 20.0  # Hz
+    high_freq: float = 0.0  # Hz; 0 or less: so far below the Nyquist frequency
+
+    def __post_init__(self):
+        super().__post_init__()
+        nyquist = self.sample_frequency / 2
+        if not 0 <= self.low_freq < self.highest <= nyquist:
+            raise InputError(
+                f"need 0 <= low-freq < high-freq <= {nyquist:g} Hz, not {self.low_freq:g} and {self.highest:g}"
+            )
+        if self.num_mel_bins < 4:
+            raise InputError(f"num-mel-bins must be at least 4, is {self.num_mel_bins}")
+
+    @property
+    def highest(self) -> float:
+        """Where the last filter ends, in Hz."""
+        return self.high_freq if self.high_freq > 0 else self.sample_frequency / 2 + self.high_freq
+
+
+@dataclass(frozen=True)
+class KaldiFbankArguments(MelArguments):
+    """Kaldi's compute-fbank-feats: names, meanings and defaults are Kaldi's, but for num_mel_bins and dither."""
+
+    dither: float = 0.0  # Kaldi: 1; deviation of the noise that is added, on the scale of 16-bit integers, in training
     preemphasis_coefficient: float = 0.97  # y[t] = x[t] - c x[t-1]
     remove_dc_offset: bool = True  # subtract each frame's mean
     window_type: str = "povey"  # povey | hamming | hanning | rectangular
     round_to_power_of_two: bool = True  # length of the FFT
     snip_edges: bool = True  # only frames that fit whole into the signal
-    num_mel_bins: int = 80  # Kaldi: 23
-    low_freq: float = 20.0  # Hz
-    high_freq: float = 0.0  # Hz; 0 or less: so far below the Nyquist frequency
     use_log_fbank: bool = True  # log of the filters' energies
     use_power: bool = True  # power, not magnitude spectrum
+    use_energy: bool = False  # the log energy of the frame as the first value
+    raw_energy: bool = True  # energy before pre-emphasis and window, not after them
+    energy_floor: float = 0.0  # least energy; 0: none
+    htk_compat: bool = False  # the energy as the last value
 
     def __post_init__(self):
-        nyquist = self.sample_frequency / 2
-        high = self.high_freq if self.high_freq > 0 else nyquist + self.high_freq
-        if self.window_type not in ("povey", "hamming", "hanning", "rectangular"):
-            raise InputError(f"window-type is povey, hamming, hanning or rectangular, not '{self.window_type}'")
-        if not 0 <= self.low_freq < high <= nyquist:
-            raise InputError(f"need 0 <= low-freq < high-freq <= {nyquist:g} Hz, not {self.low_freq:g} and {high:g}")
-        if self.num_mel_bins < 4:
-            raise InputError(f"num-mel-bins must be at least 4, is {self.num_mel_bins}")
-        sample = 1000 / self.sample_frequency
-        if self.frame_length < 2 * sample or self.frame_shift < sample:
-            raise InputError("frame-length must be two samples or more, frame-shift one or more")
+        super().__post_init__()
+        _one_of("window-type", self.window_type, "povey", "hamming", "hanning", "rectangular")
+        _not_negative(self, "dither", "energy_floor")
+        if not 0 <= self.preemphasis_coefficient <= 1:
+            raise InputError(f"preemphasis-coefficient is between 0 and 1, not {self.preemphasis_coefficient:g}")
 
 
-def read_conf(path: str | Path, kind: type) -> object:
-    """An instance of the dataclass ``kind`` from a Kaldi conf file: a line `--some-option=value  # comment` each.
+def _check_fft(arguments: FrameArguments) -> None:
+    if arguments.n_fft < arguments.length:
+        raise InputError(f"n-fft must hold a frame of {arguments.length} samples, is {arguments.n_fft}")
 
-    Raises InputError with file and line for an unknown option (near miss named), a repeated one or a wrong type.
+
+@dataclass(frozen=True)
+class MelSpectrogramArguments(MelArguments):
+    """The front end of VoxBlink2's models: torchaudio's mel spectrogram of a normalised waveform."""
+
+    low_freq: float = 0.0  # Hz
+    n_fft: int = 512  # samples; frames are padded to as many
+    preemphasis_coefficient: float = 0.97  # y[t] = x[t] - c x[t-1], over the whole waveform
+    normalise: str = "std"  # of the waveform: std (mean 0, deviation 1) | max (largest value 1) | none
+    log_offset: float = 1e-6  # added before the logarithm
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_fft(self)
+        _one_of("normalise", self.normalise, "std", "max", "none")
+        if not 0 <= self.preemphasis_coefficient <= 1:
+            raise InputError(f"preemphasis-coefficient is between 0 and 1, not {self.preemphasis_coefficient:g}")
+        if self.log_offset <= 0:
+            raise InputError(f"log-offset must be positive, is {self.log_offset:g}")
+
+
+@dataclass(frozen=True)
+class LogMelArguments(MelArguments):
+    """The front end of ZHAW's BiLSTM: log10(1 + c x) of librosa's mel power spectrogram, standardised per bin."""
+
+    frame_length: float = 64.0  # ms
+    num_mel_bins: int = 128
+    low_freq: float = 0.0  # Hz
+    n_fft: int = 1024  # samples; frames are padded to as many
+    compression: float = 10000.0  # c
+    standardise: bool = True  # each bin to mean 0 and deviation 1 over the waveform
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_fft(self)
+        if self.compression <= 0:
+            raise InputError(f"compression must be positive, is {self.compression:g}")
+
+
+@dataclass(frozen=True)
+class SpectrogramArguments(FrameArguments):
+    """The front end of Thin ResNet: magnitudes of the Fourier transform, standardised per frame."""
+
+    n_fft: int = 512  # samples; frames are padded to as many
+    standardise: bool = True  # each frame to mean 0 and deviation 1 over its frequencies
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_fft(self)
+
+
+@dataclass(frozen=True)
+class SpeechbrainFbankArguments(MelArguments):
+    """The front end of SpeechBrain's models: filter banks in dB."""
+
+    low_freq: float = 0.0  # Hz
+    n_fft: int = 400  # samples; frames are padded to as many
+    top_db: float = 80.0  # what lies so far below the utterance's loudest value is raised to there
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_fft(self)
+        _not_negative(self, "top_db")
+
+
+def read_frontend(conf: str | Path) -> tuple[str, FrameArguments]:
+    """Name and arguments of the front end that a conf file describes; a line `--frontend=NAME` chooses another one
+    than kaldi_fbank.
+
+    Raises InputError with file and line.
     """
-    fields = {f.name.replace("_", "-"): f for f in dataclasses.fields(kind)}
-    values: dict[str, object] = {}
-    for number, line in enumerate(read_lines(path, blank=True), 1):
-        text = line.split("#", 1)[0].strip()
-        if not text:
-            continue
-        name, equals, value = text.partition("=")
-        option = name.strip().removeprefix("--")
-        if not text.startswith("--") or not equals:
-            raise InputError(f"expected --option=value, got {text!r}", path, number)
-        if option not in fields:
-            raise InputError(f"unknown option '--{option}'{near_miss(option, fields)}", path, number)
-        if fields[option].name in values:
-            raise InputError(f"--{option} a second time", path, number)
-        values[fields[option].name] = _convert(value.strip(), fields[option].type, option, path, number)
-    try:
-        return kind(**values)
-    except InputError as error:
-        raise InputError(str(error), path) from None
+    return read_part(conf, "frontend", _frontends(), "kaldi_fbank")
 
 
-def _convert(text: str, kind: type, option: str, path: str | Path, number: int) -> object:
-    if kind is bool:
-        if text not in ("true", "false"):
-            raise InputError(f"--{option} is true or false, not '{text}'", path, number)
-        return text == "true"
-    try:
-        value = kind(text)
-    except ValueError:
-        raise InputError(f"--{option} is of type {kind.__name__}, not '{text}'", path, number) from None
-    if kind is float and not math.isfinite(value):
-        raise InputError(f"--{option} is a finite number, not '{text}'", path, number)
-    return value
-
-
-def describe(frontend: str, arguments: object) -> str:
+def describe(name: str, arguments: FrameArguments) -> str:
     """The text of a feats.id: front end and every option. Equal texts, comparable features."""
-    options = dataclasses.asdict(arguments)
-    return "".join([f"frontend={frontend}\n", *(f"--{k.replace('_', '-')}={_text(v)}\n" for k, v in options.items())])
+    return describe_part("frontend", name, arguments)
 
 
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+def parse_id(text: str, path: str | Path) -> tuple[str, FrameArguments]:
+    """Name and arguments of the front end that the text of a feats.id describes; ``path`` is its name in messages.
+
+    Options that the text lacks have their defaults. Raises InputError for a text that `describe` cannot have made.
+    """
+    return parse_part(text, path, "frontend", _frontends())
+
+
+def same_features(one: str, other: str) -> bool:
+    """Whether the texts of two feats.id stand for features of one kind; dither, which is noise, does not count."""
+    return _without_dither(one) == _without_dither(other)
+
+
+def _without_dither(text: str) -> tuple[str, FrameArguments] | str:
+    try:
+        name, arguments = parse_id(text, "feats.id")
+    except InputError:
+        return text  # of another program
+    return name, dataclasses.replace(arguments, dither=0.0) if hasattr(arguments, "dither") else arguments
+
+
+def _frontends():
+    from sv_py.features import FRONTENDS  # the table imports this module
+
+    return FRONTENDS

@@ -3,62 +3,79 @@
 import math
 
 import torch
-from torch import nn
 
-from sv_py.cli import InputError
 from sv_py.features.arguments import KaldiFbankArguments
+from sv_py.features.frames import FrontEnd, cut, power_spectrum
+from sv_py.features.mel import FilterBank, kaldi_filters
 
 _EPSILON = torch.finfo(torch.float32).eps  # Kaldi's floor of the energies
 
 
-class KaldiFbank(nn.Module):
-    """Waveforms (B, N) on the scale of 16-bit integers -> log energies (B, T, num_mel_bins).
+class KaldiFbank(FrontEnd):
+    """Kaldi's compute-fbank-feats: F is num_mel_bins, and one more with use_energy.
 
-    T is 1 + (N - frame_length) // frame_shift with snip_edges (0 if N is shorter), else N / frame_shift, rounded.
+    T is 1 + (N - length) // shift with snip_edges (0 if N is shorter), else N / shift, rounded.
+    Dither is noise on the samples, drawn for each frame anew, in train mode only.
     """
 
     def __init__(self, arguments: KaldiFbankArguments):
-        super().__init__()
-        self.arguments = arguments
-        self.length = int(arguments.sample_frequency * arguments.frame_length / 1000)  # samples, as Kaldi truncates
-        self.shift = int(arguments.sample_frequency * arguments.frame_shift / 1000)
-        self.fft = 1 << (self.length - 1).bit_length() if arguments.round_to_power_of_two else self.length
-        self.feature_dim = arguments.num_mel_bins
-        self.register_buffer("window", _window(arguments.window_type, self.length), persistent=False)
-        self.register_buffer("filters", _mel_filters(arguments, self.fft), persistent=False)
+        super().__init__(arguments, arguments.num_mel_bins + arguments.use_energy)
+        n_fft = 1 << (self.length - 1).bit_length() if arguments.round_to_power_of_two else self.length
+        window = torch.zeros(n_fft)
+        window[: self.length] = _window(arguments.window_type, self.length)
+        self.register_buffer("window", window, persistent=False)
+        self.filters = FilterBank(kaldi_filters(arguments, n_fft))
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames of a signal."""
+        """As in the parent class."""
         if not self.arguments.snip_edges:
             return (num_samples + self.shift // 2) // self.shift
         return 0 if num_samples < self.length else 1 + (num_samples - self.length) // self.shift
 
-    def forward(self, waveforms: torch.Tensor) -> torch.Tensor:
-        """Log energies of each waveform of a batch of equal lengths."""
-        count = self.num_frames(waveforms.shape[-1])
-        if count == 0:
-            return waveforms.new_empty(waveforms.shape[0], 0, self.feature_dim)
-        frames = self._frames(waveforms, count)
-        if self.arguments.remove_dc_offset:
-            frames = frames - frames.mean(-1, keepdim=True)
-        if self.arguments.preemphasis_coefficient != 0:
-            before = torch.cat((frames[..., :1], frames[..., :-1]), -1)  # Kaldi repeats the first sample
-            frames = frames - self.arguments.preemphasis_coefficient * before
-        spectrum = torch.fft.rfft(frames * self.window, n=self.fft).abs()
-        if self.arguments.use_power:
-            spectrum = spectrum.square()
-        energies = spectrum[..., : self.fft // 2] @ self.filters.T
-        return energies.clamp(min=_EPSILON).log() if self.arguments.use_log_fbank else energies
+    def num_samples(self, num_frames: int) -> int:
+        """As in the parent class."""
+        if num_frames == 0:
+            return 0
+        if not self.arguments.snip_edges:
+            return num_frames * self.shift - self.shift // 2
+        return self.length + (num_frames - 1) * self.shift
 
-    def _frames(self, waveforms: torch.Tensor, count: int) -> torch.Tensor:
-        """(B, N) -> (B, count, length)."""
-        if not self.arguments.snip_edges:  # frames are centred, and the signal is mirrored at its ends
-            before = self.length // 2 - self.shift // 2
-            index = torch.arange(-before, (count - 1) * self.shift + self.length - before, device=waveforms.device)
-            period = 2 * waveforms.shape[-1]
-            index = index.remainder(period)
-            waveforms = waveforms[:, torch.minimum(index, period - 1 - index)]
-        return waveforms.unfold(-1, self.length, self.shift)[:, :count]
+    def _cut(self, waveforms: torch.Tensor, count: int) -> torch.Tensor:
+        """Frames as long as the FFT, whose window is zero at the end, and before each the sample that precedes it."""
+        width = 1 + len(self.window)
+        if self.arguments.snip_edges:
+            return cut(waveforms, 1, count, width, self.shift, "zeros")
+        return cut(waveforms, 1 + self.length // 2 - self.shift // 2, count, width, self.shift, "mirror")
+
+    def _compute(self, frames: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+        options = self.arguments
+        if self.training and options.dither:
+            frames = frames + options.dither * _normal(frames, generator)
+        if options.remove_dc_offset:
+            frames = frames - frames[..., 1 : 1 + self.length].mean(-1, keepdim=True)
+        samples = frames[..., 1:]
+        windowed = samples.sub(frames[..., :-1], alpha=options.preemphasis_coefficient)
+        windowed[..., 0] = (1 - options.preemphasis_coefficient) * samples[..., 0]  # as if it stood there twice
+        windowed.mul_(self.window)
+        spectrum = power_spectrum(windowed)
+        energies = self.filters(spectrum if options.use_power else spectrum.sqrt())
+        if options.use_log_fbank:
+            energies = energies.clamp_(min=_EPSILON).log_()
+        if not options.use_energy:
+            return energies
+        energy = _log_energy(samples[..., : self.length] if options.raw_energy else windowed)
+        if options.energy_floor > 0:
+            energy = energy.clamp(min=math.log(options.energy_floor))
+        return torch.cat((energies, energy) if options.htk_compat else (energy, energies), dim=-1)
+
+
+def _log_energy(frames: torch.Tensor) -> torch.Tensor:
+    return frames.square().sum(-1, keepdim=True).clamp(min=_EPSILON).log()
+
+
+def _normal(like: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+    device = like.device if generator is None else generator.device
+    return torch.randn(like.shape, generator=generator, device=device).to(like.device)
 
 
 def _window(kind: str, length: int) -> torch.Tensor:
@@ -70,20 +87,3 @@ def _window(kind: str, length: int) -> torch.Tensor:
         "rectangular": torch.ones_like(phase),
     }
     return windows[kind].float()
-
-
-def _mel_filters(arguments: KaldiFbankArguments, fft: int) -> torch.Tensor:
-    """Triangles on the mel scale 1127 ln(1 + f/700), (num_mel_bins, fft / 2)."""
-    nyquist = arguments.sample_frequency / 2
-    high = arguments.high_freq if arguments.high_freq > 0 else nyquist + arguments.high_freq
-    low_mel, high_mel = (1127 * math.log(1 + f / 700) for f in (arguments.low_freq, high))
-    edges = torch.linspace(low_mel, high_mel, arguments.num_mel_bins + 2, dtype=torch.float64)
-    frequency = torch.arange(fft // 2, dtype=torch.float64) * arguments.sample_frequency / fft
-    mel = 1127 * (1 + frequency / 700).log()
-    left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    filters = torch.minimum((mel - left) / (centre - left), (right - mel) / (right - centre)).clamp(min=0).float()
-    if not filters.any(dim=1).all():
-        raise InputError(
-            f"num-mel-bins {arguments.num_mel_bins} are too many for {fft // 2} frequencies: a filter has none"
-        )
-    return filters

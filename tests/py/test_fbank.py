@@ -1,15 +1,27 @@
-"""Filter banks: those of Kaldi, whatever the options, and the same in a batch as alone."""
+"""Filter banks: those of Kaldi, whatever the options; how options are read from confs and written to a feats.id."""
+
+import dataclasses
 
 import kaldi_native_fbank as knf
 import numpy as np
 import pytest
+import soundfile
 import torch
 import torchaudio
 
 from sv_py.cli import InputError
 from sv_py.data import synthetic
-from sv_py.features.arguments import KaldiFbankArguments, describe, read_conf
+from sv_py.features import FRONTENDS
+from sv_py.features.arguments import (
+    KaldiFbankArguments,
+    LogMelArguments,
+    describe,
+    parse_id,
+    read_frontend,
+    same_features,
+)
 from sv_py.features.kaldi_fbank import KaldiFbank
+from sv_py.io.conf import read_conf
 
 
 def speech(seconds=0.6, seed=0):
@@ -42,12 +54,13 @@ def kaldi(samples, arguments):
     options.mel_opts.num_bins = arguments.num_mel_bins
     options.mel_opts.low_freq, options.mel_opts.high_freq = arguments.low_freq, arguments.high_freq
     options.use_log_fbank, options.use_power = arguments.use_log_fbank, arguments.use_power
-    options.use_energy = False
+    options.use_energy, options.raw_energy = arguments.use_energy, arguments.raw_energy
+    options.energy_floor, options.htk_compat = arguments.energy_floor, arguments.htk_compat
     computer = knf.OnlineFbank(options)
     computer.accept_waveform(arguments.sample_frequency, samples.tolist())
     computer.input_finished()
     frames = [computer.get_frame(i) for i in range(computer.num_frames_ready)]
-    return np.array(frames).reshape(-1, arguments.num_mel_bins)
+    return np.array(frames).reshape(-1, arguments.num_mel_bins + arguments.use_energy)
 
 
 def random_arguments(seed):
@@ -66,16 +79,72 @@ def random_arguments(seed):
         low_freq=float(rng.choice([0, 20, 60])),
         high_freq=float(rng.choice([0, -200, 3700])),
         use_power=bool(rng.random() < 0.8),
+        use_log_fbank=bool(rng.random() < 0.9),
+        use_energy=bool(rng.random() < 0.5),
+        raw_energy=bool(rng.random() < 0.5),
+        energy_floor=float(rng.choice([0, 1, 1e9])),
+        htk_compat=bool(rng.random() < 0.3),
     )
 
 
-@pytest.mark.parametrize("seed", range(16))
+def close(found, expected, arguments):
+    """Within 1e-3, in the logarithm where Kaldi takes one."""
+    if not arguments.use_log_fbank:
+        return np.allclose(found, expected, rtol=1e-3, atol=1e-3)
+    return np.abs(found - expected).max() <= 1e-3
+
+
+@pytest.mark.parametrize("seed", range(40))
 def test_frames_are_those_of_kaldi_for_any_options(seed):
     arguments = random_arguments(seed)
-    for samples in (speech(seed=seed), noise(6000, seed)):
+    loud = np.random.default_rng(seed).integers(-32768, 32768, 6000).astype(np.float32)
+    for samples in (speech(seed=seed), noise(6000, seed), loud, 5000 + speech(seed=seed)):
         found, expected = ours(samples, arguments), kaldi(samples, arguments)
         assert found.shape == expected.shape
-        assert np.abs(found - expected).max() <= 1e-3
+        assert close(found, expected, arguments)
+
+
+def test_frames_of_real_speech_are_those_of_kaldi(shared):
+    for number, path in enumerate(sorted((shared / "corpora/an4").rglob("*.flac"))[:100:10]):
+        samples = soundfile.read(path, dtype="int16")[0].astype(np.float32)
+        arguments = dataclasses.replace(random_arguments(number), sample_frequency=16000.0)
+        found, expected = ours(samples, arguments), kaldi(samples, arguments)
+        assert found.shape == expected.shape and close(found, expected, arguments)
+
+
+@pytest.mark.parametrize("raw_energy", [True, False])
+@pytest.mark.parametrize("htk_compat", [True, False])
+@pytest.mark.parametrize("energy_floor", [0.0, 1e10])
+def test_the_energy_is_kaldis_first_or_last_and_floored(raw_energy, htk_compat, energy_floor):
+    arguments = KaldiFbankArguments(
+        use_energy=True, raw_energy=raw_energy, htk_compat=htk_compat, energy_floor=energy_floor
+    )
+    found, expected = ours(speech(), arguments), kaldi(speech(), arguments)
+    assert found.shape == expected.shape == (len(found), 81) and np.abs(found - expected).max() <= 1e-3
+    assert KaldiFbank(arguments).feature_dim == 81
+    assert (found[:, -1 if htk_compat else 0].min() >= np.log(1e10) - 1e-3) == (energy_floor > 0)
+
+
+def test_dither_is_for_training_only_and_its_generator_decides_about_it():
+    frontend = KaldiFbank(KaldiFbankArguments(dither=1.0))
+    waveforms = torch.from_numpy(speech())[None].repeat(2, 1)
+    plain = ours(speech(), KaldiFbankArguments())
+
+    def dithered(seed):
+        return frontend.train()(waveforms, generator=torch.Generator().manual_seed(seed)).numpy()
+
+    assert np.array_equal(dithered(1), dithered(1)) and not np.array_equal(dithered(1), dithered(2))
+    assert not np.array_equal(dithered(1)[0], dithered(1)[1])  # each waveform has its own noise
+    assert 0 < np.abs(dithered(1)[0] - plain).mean() < 0.1
+    assert np.array_equal(frontend.eval()(waveforms, generator=torch.Generator().manual_seed(1))[0].numpy(), plain)
+
+
+def test_dither_has_the_deviation_that_is_asked_for_and_differs_from_frame_to_frame():
+    options = {"window_type": "rectangular", "preemphasis_coefficient": 0.0, "use_energy": True, "raw_energy": True}
+    frontend = KaldiFbank(KaldiFbankArguments(dither=3.0, **options)).train()
+    energy = frontend(torch.zeros(1, 160_000), torch.Generator().manual_seed(0))[0, :, 0].exp()
+    assert (energy.mean() / 400).sqrt().item() == pytest.approx(3.0, rel=0.02)
+    assert energy.unique().numel() > 0.9 * len(energy)
 
 
 @pytest.mark.parametrize("snip_edges", [True, False])
@@ -96,15 +165,6 @@ def test_torchaudio_agrees(window, bins):
     ).numpy()
     found = ours(samples, KaldiFbankArguments(window_type=window, num_mel_bins=bins))
     assert found.shape == expected.shape and np.abs(found - expected).max() <= 1e-3
-
-
-def test_a_batch_gives_what_each_waveform_gives_alone():
-    frontend = KaldiFbank(KaldiFbankArguments())
-    waveforms = torch.stack([torch.from_numpy(noise(5000, seed)) for seed in range(4)])
-    together = frontend(waveforms)
-    assert together.shape == (4, frontend.num_frames(5000), 80)
-    for one, waveform in zip(together, waveforms, strict=True):
-        torch.testing.assert_close(one, frontend(waveform[None])[0], rtol=0, atol=1e-5)
 
 
 def test_ten_milliseconds_have_no_frame_and_silence_has_finite_ones():
@@ -175,3 +235,49 @@ def test_the_identity_of_features_is_every_option_in_a_form_that_does_not_depend
     lines = describe("kaldi_fbank", one).splitlines()
     assert lines[0] == "frontend=kaldi_fbank" and "--frame-shift=10" in lines and "--snip-edges=true" in lines
     assert describe("kaldi_fbank", KaldiFbankArguments(num_mel_bins=40)) != describe("kaldi_fbank", one)
+
+
+def test_a_conf_chooses_the_front_end_and_has_its_options_only(tmp_path):
+    assert read_frontend(conf(tmp_path, "--num-mel-bins=40")) == ("kaldi_fbank", KaldiFbankArguments(num_mel_bins=40))
+    name, arguments = read_frontend(conf(tmp_path, "--frontend=log_mel", "--compression=100"))
+    assert name == "log_mel" and arguments == LogMelArguments(compression=100.0)
+    with pytest.raises(InputError, match=r":1: unknown front end 'log_mels' \(did you mean 'log_mel'\?\)"):
+        read_frontend(conf(tmp_path, "--frontend=log_mels"))
+    with pytest.raises(InputError, match=":2: unknown option '--window-type'"):
+        read_frontend(conf(tmp_path, "--frontend=log_mel", "--window-type=povey"))
+    with pytest.raises(InputError, match=r":1: unknown option '--front-end' \(did you mean 'frontend'\?\)"):
+        read_frontend(conf(tmp_path, "--front-end=log_mel"))
+
+
+@pytest.mark.parametrize("name", FRONTENDS.entries)
+def test_the_identity_is_read_back_as_what_it_was_made_of(name):
+    kind = FRONTENDS.arguments(name)
+    for arguments in (kind(), kind(sample_frequency=8000.0, frame_shift=12.345678901)):
+        assert parse_id(describe(name, arguments), "feats.id") == (name, arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("made by hand\n", ":1: expected frontend=NAME, got 'made by hand'"),
+        ("frontend=fbank\n", ":1: unknown front end 'fbank'"),
+        ("frontend=log_mel\n--num-mel-bin=40\n", ":2: unknown option '--num-mel-bin'"),
+    ],
+)
+def test_a_text_that_is_no_identity_is_refused_with_its_place(text, message):
+    with pytest.raises(InputError) as error:
+        parse_id(text, "data/feats.id")
+    assert str(error.value).startswith("data/feats.id: " if message == "is empty" else "data/feats.id:")
+    assert message in str(error.value)
+
+
+def test_features_are_of_one_kind_whatever_their_dither():
+    plain = describe("kaldi_fbank", KaldiFbankArguments())
+    assert same_features(plain, describe("kaldi_fbank", KaldiFbankArguments(dither=1.0)))
+    assert not same_features(plain, describe("kaldi_fbank", KaldiFbankArguments(num_mel_bins=40)))
+    assert not same_features(plain, describe("log_mel", LogMelArguments()))
+    older = "".join(line for line in plain.splitlines(keepends=True) if "energy" not in line)
+    assert same_features(plain, older)  # an option that did not exist had its default
+    assert same_features("of another program\n", "of another program\n")
+    assert not same_features("of another program\n", plain)

@@ -1,0 +1,146 @@
+"""How fast do FLACs become arks of 80-d filter banks, on one core, and how far is that from the limit?
+
+The job of steps/make_fbank.sh is run in this process over utterances of exactly 3 s and 8 s, cut from real speech where
+SV_SHARED names a folder with some. The limit is what decoding, the FFT and the product with the mel filters take, each
+measured alone. Peers: Lhotse's compute_and_store_features, and torchaudio.compliance.kaldi called file by file.
+All files lie in memory (/dev/shm, where there is one). Times are processor times, the least of several passes. Prints one JSON line per figure.
+"""
+
+import json
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio
+from lhotse import CutSet, Fbank, FbankConfig, NumpyFilesWriter, Recording
+
+from sv_py import log
+from sv_py.data import synthetic
+from sv_py.data.shard_job import make_shard
+from sv_py.features import FRONTENDS
+from sv_py.features.arguments import KaldiFbankArguments
+from sv_py.io.ark import write_ark
+from sv_py.io.text import write_table
+
+UTTERANCES, PASSES, RATE, BINS, FFT = 200, 6, 16000, 80, 512
+
+
+def speech() -> Iterator[np.ndarray]:
+    """int16 recordings of 10 s and more."""
+    real = sorted(Path(os.environ.get("SV_SHARED", "/none"), "corpora/libri").rglob("*.opus"))
+    for path in real:
+        samples, rate = soundfile.read(path, dtype="int16")
+        if rate == RATE and len(samples) >= 10 * RATE:
+            yield samples
+    for seed in range(UTTERANCES):
+        rng = np.random.default_rng(seed)
+        voice = synthetic.speak(synthetic.draw_voice(rng, "f"), 10.0, rng)
+        yield np.rint(8000 * voice / abs(voice).max() + rng.normal(0, 30, len(voice))).astype(np.int16)
+
+
+def make_data(folder: Path, seconds: int) -> list[str]:
+    """A data dir of UTTERANCES FLACs; their paths."""
+    wavs = {f"utt{i:03d}": folder / f"utt{i:03d}.flac" for i in range(UTTERANCES)}
+    for path, samples in zip(wavs.values(), speech(), strict=False):
+        soundfile.write(path, samples[: seconds * RATE], RATE)
+    write_table(folder / "wav.scp", wavs)
+    write_table(folder / "utt2spk", dict.fromkeys(wavs, "spk"))
+    return [str(path) for path in wavs.values()]
+
+
+def measure(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Processor time of each in seconds: the least of several, taken in turn so that all are disturbed alike."""
+    times = dict.fromkeys(ways, float("inf"))
+    for _ in range(PASSES):
+        for name, function in ways.items():
+            start = time.process_time()
+            function()
+            times[name] = min(times[name], time.process_time() - start)
+    return times
+
+
+def each(function: Callable[[object], object], items: list) -> Callable[[], None]:
+    """A function that calls ``function`` with each item."""
+
+    def call() -> None:
+        for item in items:
+            function(item)
+
+    return call
+
+
+def ours(folder: Path) -> None:
+    """What a job of steps/make_fbank.sh does."""
+    frontend = FRONTENDS.build("kaldi_fbank", KaldiFbankArguments()).eval()
+    (folder / "ours.done").unlink(missing_ok=True)
+    make_shard(
+        folder, folder / "ours.ark", folder / "ours.scp", RATE, "bench",
+        lambda _, samples: frontend(torch.from_numpy(samples)[None])[0].numpy(),
+    )  # fmt: skip
+
+
+def by_lhotse(folder: Path, paths: list[str]) -> None:
+    """Lhotse's way from files to stored features, with the storage that needs no other package."""
+    cuts = CutSet.from_cuts(Recording.from_file(path).to_cut() for path in paths)
+    extractor = Fbank(FbankConfig(num_mel_bins=BINS))
+    cuts.compute_and_store_features(extractor, folder / "lhotse", storage_type=NumpyFilesWriter)
+
+
+def by_torchaudio(folder: Path, paths: list[str]) -> None:
+    """The function that most recipes call, file by file."""
+
+    def items():
+        for path in paths:
+            samples, _ = soundfile.read(path, dtype="float32")
+            waveform = torch.from_numpy(samples)[None] * 32768
+            yield Path(path).stem, torchaudio.compliance.kaldi.fbank(waveform, num_mel_bins=BINS).numpy()
+
+    write_ark(folder / "torchaudio.ark", folder / "torchaudio.scp", items())
+
+
+def figures(folder: Path, seconds: int) -> Iterator[tuple[str, float, str]]:
+    """(figure, value, unit) for utterances of one length."""
+    paths = make_data(folder, seconds)
+    frames = [torch.randn(1 + (seconds * RATE - 400) // 160, FFT) for _ in paths]
+    power, filters = [torch.rand(len(f), 1 + FFT // 2) for f in frames], torch.rand(1 + FFT // 2, BINS)
+    parts = {
+        "decode alone": each(partial(soundfile.read, dtype="float32"), paths),
+        "FFT alone": each(torch.fft.rfft, frames),
+        "mel product alone": each(lambda p: p @ filters, power),
+    }
+    ways = {
+        "ours": lambda: ours(folder),
+        "Lhotse": lambda: by_lhotse(folder, paths),
+        "torchaudio.compliance per file": lambda: by_torchaudio(folder, paths),
+    }
+    times = measure(parts | ways)
+    times["limit"] = sum(times[part] for part in parts)
+    for name, value in times.items():
+        yield name, seconds * len(paths) / value, "x real time"
+    yield "share of the limit", times["limit"] / times["ours"], "1"
+    for peer in list(ways)[1:]:
+        yield f"ratio to {peer}", times[peer] / times["ours"], "1"
+
+
+def main() -> None:
+    """Measure."""
+    torch.set_num_threads(1)
+    log.logger.setLevel("ERROR")
+    warnings.simplefilter("ignore")  # of the peers
+    memory = Path("/dev/shm")
+    for seconds in (3, 8):
+        with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name, torch.inference_mode():
+            for figure, value, unit in figures(Path(name), seconds):
+                line = {"bench": "features", "figure": f"{figure}, {seconds} s", "value": round(value, 3), "unit": unit}
+                print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
