@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Decides which frames of a data dir are speech (webrtcvad): vad.scp, vectors of 0 and 1 as long as the features.
+# Decides which frames of a data dir are speech: vad.scp, vectors of 0 and 1 as long as the features.
+#
+# Utterances without any speech are named, and stay; steps/filter_data_dir.sh --min-voiced-frames drops them.
 #
 # Usage: steps/compute_vad.sh [options] <data-dir> [<log-dir> [<vad-dir>]]
 #  e.g.: steps/compute_vad.sh --nj 8 data/train exp/make_vad/train vad
@@ -31,5 +33,9 @@ shard=$(cd "$outdir" && pwd)/vad_$name
 $cmd JOB=1:"$nj" "$logdir/compute_vad_$name.JOB.log" \
   python -m sv_py.compute_vad --config "$vad_config" --allow-pipes "$allow_pipes" \
   "$data/split${nj}utt/JOB" "$shard.JOB.ark" "$shard.JOB.scp"
+merge_tables "$nj" "$shard.JOB.shard" "$shard.index"
 merge_tables "$nj" "$shard.JOB.scp" "$data/vad.scp"
+for ((job = 1; job <= nj; job++)); do
+  grep -h 'no speech at all' "$logdir/compute_vad_$name.$job.log" >&2 || true
+done
 echo "$0: voice activity of $(wc -l < "$data/vad.scp") utterances for $data"
