@@ -36,7 +36,7 @@ merge_tables() {
 install_file() {
   local tmp
   tmp=$(dirname "$2")/.$(basename "$2").$$.tmp
-  cp "$1" "$tmp"
+  cat "$1" > "$tmp" # not cp, which would take over the mode of a pipe
   sync "$tmp"
   mv "$tmp" "$2"
 }

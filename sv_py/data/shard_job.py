@@ -1,63 +1,135 @@
-"""One job of a step that turns the audio of a data dir into an ark: resumable, and strict about bad utterances."""
+"""One job of a step that turns the audio of a data dir into arks: resumable, and strict about bad utterances."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from glob import escape
 from pathlib import Path
 
 import numpy as np
 
 from sv_py.cli import InputError
-from sv_py.data.audio import utterances
+from sv_py.data.audio import Conversion, Source, load, sources
 from sv_py.io.ark import write_ark
 from sv_py.io.current import Done, file_states
-from sv_py.io.text import read_table, write_table
+from sv_py.io.places import ark_of
+from sv_py.io.shard_index import Shard, read_index, sha256_of
+from sv_py.io.text import read_table, write_lines, write_table
 from sv_py.log import logger, progress
+
+Compute = Callable[[str, np.ndarray], np.ndarray]
+Write = Callable[[Path, Path, Iterable[tuple[str, np.ndarray]]], object]
+
+
+def make_shards(data_dir: Path, prefix: Path, job: str, utts_per_shard: int, **options) -> None:
+    """Make the shards `<prefix>.K.ark` that are the job's, each by `make_shard` with its ``options``.
+
+    ``job`` is the text 'N/J', the N-th of J jobs. Shards hold about equally many utterances, ``utts_per_shard`` at
+    most, whatever the number of jobs: that decides nothing but the time. Raises InputError after the last shard if one
+    could not be made, so that all bad utterances are named.
+    """
+    mine = _shards_of_job(job, data_dir, utts_per_shard)
+    if not mine:
+        return
+    first, last = min(rows.start for rows in mine.values()), max(rows.stop for rows in mine.values())
+    everything = sources(data_dir, range(first, last))
+    bad = 0
+    for number, rows in mine.items():
+        todo = everything[rows.start - first : rows.stop - first]
+        try:
+            make_shard(data_dir, Path(f"{prefix}.{number}.ark"), Path(f"{prefix}.{number}.scp"), todo=todo, **options)
+        except InputError as error:
+            logger.error("%s", error)
+            bad += 1
+    if bad:
+        raise InputError(f"{bad} of {len(mine)} shards could not be made, for the reasons above", data_dir)
+
+
+def _shards_of_job(job: str, data_dir: Path, size: int) -> dict[int, range]:
+    """number (from 1) -> lines of utt2spk (from 0) of the job's shards."""
+    number, _, jobs = job.partition("/")
+    if not (number.isdecimal() and jobs.isdecimal() and 1 <= int(number) <= int(jobs)):
+        raise InputError(f"a job is N/J with 1 <= N <= J, not '{job}'")
+    with (data_dir / "utt2spk").open("rb") as file:
+        total = sum(1 for _ in file)
+    count = -(-total // size)
+    mine = range(count * (int(number) - 1) // int(jobs), count * int(number) // int(jobs))
+    return {shard + 1: range(total * shard // count, total * (shard + 1) // count) for shard in mine}
 
 
 def make_shard(
-    data_dir: Path, ark: Path, scp: Path, rate: int, identity: str, compute: Callable[[str, np.ndarray], np.ndarray],
-    pipes: bool = False, skip_bad: bool = False,
+    data_dir: Path, ark: Path, scp: Path, rate: int, identity: str, compute: Compute,
+    write: Write = write_ark, lengths: str = "utt2num_frames", todo: list[Source] | None = None,
+    pipes: bool = False, resample: bool = False, mixdown: bool = False, skip_bad: bool = False,
 ) -> None:  # fmt: skip
-    """Write ``compute(utt, samples)`` of every utterance to ``ark`` and ``scp``; beside it utt2num_frames and utt2dur.
+    """Write ``compute(utt, samples)`` of every utterance to ``ark`` and ``scp`` by ``write``.
 
-    ``identity`` describes the computation; a shard whose inputs and identity are unchanged is left alone. Utterances
-    that cannot be read or have no frame are all listed, and nothing is written, unless ``skip_bad``.
+    Beside the scp appear the table ``lengths`` of the results' lengths, utt2dur, the seconds of audio, and the ark's
+    line of the index, `.shard`. ``todo``: these utterances instead of all. ``rate``, ``pipes``, ``resample``,
+    ``mixdown``: see `Conversion`.
+
+    ``identity`` describes the computation: a shard that is whole and whose inputs and identity are unchanged is left
+    alone. Utterances that cannot be read or have no result are all named, and nothing is written, unless ``skip_bad``.
     """
-    total = len(read_table(data_dir / "utt2spk"))
-    frames_table, durations_table = scp.with_suffix(".utt2num_frames"), scp.with_suffix(".utt2dur")
-    audio = file_states(read_table(data_dir / "wav.scp").values())
-    done = Done(
-        scp.with_suffix(".done"), [identity, data_dir / "wav.scp", data_dir / "segments", audio],
-        [ark, scp, frames_table, durations_table],
-    )  # fmt: skip
-    if done and (skip_bad or len(read_table(scp)) == total):  # an earlier run may have been allowed to skip
+    todo = sources(data_dir) if todo is None else todo
+    conversion = Conversion(rate, pipes, resample, mixdown)
+    tables = {name: scp.with_suffix(f".{name}") for name in (lengths, "utt2dur", "shard")}
+    done = Done(scp.with_suffix(".done"), _inputs(identity, conversion, todo), [ark, scp, *tables.values()])
+    # An earlier run may have been allowed to skip, and a disk may have lost the end of a file.
+    if done and (skip_bad or len(read_table(scp)) == len(todo)) and not any(_row(tables["shard"]).faults(False)):
         logger.info("%s is there already", ark)
         return
     done.begin()
-    frames: dict[str, int] = {}
-    durations: dict[str, str] = {}
-    bad: list[str] = []
+    for leftover in ark.parent.glob(f".{escape(ark.stem)}.*.tmp"):  # of a run that was killed
+        leftover.unlink(missing_ok=True)
+    job = _Job(conversion, compute, skip_bad, data_dir)
+    write(ark, scp, job.items(todo, ark.name))
+    speakers = len({source.speaker for source in todo if source.utt in job.lengths})
+    row = Shard(ark, ark.stat().st_size, sha256_of(ark), len(job.lengths), sum(job.seconds.values()), speakers)
+    write_table(tables[lengths], job.lengths)
+    write_table(tables["utt2dur"], {utt: f"{seconds:.3f}" for utt, seconds in job.seconds.items()})
+    write_lines(tables["shard"], [row.line()])
+    done.end()
 
-    def items():
-        for utt, load in progress(utterances(data_dir, rate, pipes), total, ark.name):
+
+def _inputs(identity: str, conversion: Conversion, todo: list[Source]) -> list[str]:
+    """What decides the bytes of a shard."""
+    files = dict.fromkeys(ark_of(source.place) or source.place for source in todo)
+    return [identity, repr(conversion), *map(repr, todo), file_states(files)]
+
+
+def _row(path: Path) -> Shard:
+    (shard,) = read_index(path).values()
+    return shard
+
+
+class _Job:
+    """Runs through utterances; ``lengths`` and ``seconds`` of those that went well."""
+
+    def __init__(self, conversion: Conversion, compute: Compute, skip_bad: bool, data_dir: Path):
+        self._conversion, self._compute, self._skip_bad, self._data_dir = conversion, compute, skip_bad, data_dir
+        self.lengths: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
+
+    def items(self, todo: list[Source], name: str) -> Iterable[tuple[str, np.ndarray]]:
+        """(utterance, result); raises InputError at the end if utterances were bad."""
+        bad, converted = [], Counter()
+        for utt, samples_of in progress(load(todo, self._conversion, converted), len(todo), name):
             try:
-                samples = load()
-                array = compute(utt, samples)
-                if len(array) == 0:
+                samples = samples_of()
+                result = self._compute(utt, samples)
+                if len(result) == 0:
                     raise InputError(f"'{utt}': {len(samples)} samples are too short for a frame")
             except InputError as error:
                 bad.append(str(error))
                 continue
-            frames[utt] = len(array)
-            durations[utt] = f"{len(samples) / rate:.3f}"
-            yield utt, array
+            self.lengths[utt] = len(result)
+            self.seconds[utt] = len(samples) / self._conversion.rate
+            yield utt, result
+        for what, count in sorted(converted.items()):
+            logger.info("%s: recordings %s: %d", name, what, count)
         for message in bad:
-            logger.warning("%s: %s", "left out" if skip_bad else "bad", message)
-        if bad and not skip_bad:
-            raise InputError(f"{len(bad)} of {total} utterances cannot be used, all named above", data_dir)
-        if not frames:
-            raise InputError("not one utterance can be used", data_dir)
-
-    write_ark(ark, scp, items())
-    write_table(frames_table, frames)
-    write_table(durations_table, durations)
-    done.end()
+            logger.warning("%s: %s", "left out" if self._skip_bad else "bad", message)
+        if bad and not self._skip_bad:
+            raise InputError(f"{len(bad)} of {len(todo)} utterances cannot be used, all named above", self._data_dir)
+        if not self.lengths:
+            raise InputError("not one utterance can be used", self._data_dir)

@@ -1,24 +1,32 @@
-"""Kaldi arks and scps: written shard by shard and whole, read by position through a memory map."""
+"""Kaldi arks and scps: written shard by shard and whole, read by position."""
 
-import io
 import struct
-from collections import OrderedDict
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
-import kaldiio
 import numpy as np
 from kaldiio.matio import read_kaldi
 
 from sv_py.cli import InputError
+from sv_py.io import compressed
 from sv_py.io.atomic import replace_file
+from sv_py.io.open_files import OpenFiles
+from sv_py.io.places import split_place
 from sv_py.io.text import write_lines
 
-_MAPS = 256  # arks kept open at once; a shard is read many times in a row
+
+def write_ark(ark: str | Path, scp: str | Path, items: Iterable[tuple[str, np.ndarray]], compress: bool = False) -> int:
+    """Write (key, float32 matrix or vector) pairs to ``ark``, then their places to ``scp``, as `write_entries`.
+
+    ``compress``: matrices take a byte per value, as with copy-feats --compress=true.
+    """
+    encode = compressed.pack if compress else _plain
+    return write_entries(ark, scp, ((key, encode(np.asarray(array, dtype="<f4"))) for key, array in items))
 
 
-def write_ark(ark: str | Path, scp: str | Path, items: Iterable[tuple[str, np.ndarray]]) -> int:
-    """Write (key, float32 matrix or vector) pairs to ``ark``, then their places to ``scp``.
+def write_entries(ark: str | Path, scp: str | Path, entries: Iterable[tuple[str, Iterable[bytes]]]) -> int:
+    """Write entries, each a key and the pieces of its bytes, to ``ark``, then their places to ``scp``.
 
     Both appear under their names only when whole, the scp last: a scp that is there has its ark.
     Returns the number of entries. Paths in the scp are absolute, so that a data dir can be used from anywhere.
@@ -26,32 +34,27 @@ def write_ark(ark: str | Path, scp: str | Path, items: Iterable[tuple[str, np.nd
     lines = []
     place = Path(ark).resolve()
     with replace_file(ark, "wb") as file:
-        for key, array in items:
-            entry = io.BytesIO()
-            kaldiio.save_ark(entry, {key: np.asarray(array, dtype=np.float32)})
-            lines.append(f"{key} {place}:{file.tell() + len(key.encode()) + 1}")
-            file.write(entry.getbuffer())
+        for key, pieces in entries:
+            file.write(f"{key} ".encode())
+            lines.append(f"{key} {place}:{file.tell()}")
+            file.writelines(pieces)
     write_lines(scp, lines)
     return len(lines)
 
 
-def split_place(place: str, key: str = "") -> tuple[str, int]:
-    """Path and byte offset of a scp value. Raises InputError for a pipe, which is never run."""
-    path, colon, offset = place.rpartition(":")
-    if not colon or not offset.isdecimal():
-        path, offset = place, 0
-    if path.rstrip().endswith("|") or path.startswith("|"):
-        raise InputError(f"{key}: pipes are not run: {place}")
-    return path, int(offset)
+def _plain(array: np.ndarray) -> tuple[bytes, memoryview]:
+    sizes = b"".join(b"\4" + struct.pack("<i", size) for size in array.shape)
+    kind = {1: b"FV ", 2: b"FM "}[array.ndim]
+    return b"\0B" + kind + sizes, memoryview(np.ascontiguousarray(array)).cast("B") if array.size else memoryview(b"")
 
 
-def _load_whole(path: str, offset: int) -> np.ndarray:
-    """A compressed or text entry. Nothing else may reach kaldiio: it unpickles what says that it is a pickle."""
+def _load_text(path: str, offset: int) -> np.ndarray:
+    """A text entry. Nothing else may reach kaldiio: it unpickles what says that it is a pickle."""
     with open(path, "rb") as file:
         file.seek(offset)
         head = file.read(8)
         file.seek(offset)
-        if not head.startswith(b"\0BCM") and not head.lstrip().startswith(b"["):
+        if not head.lstrip().startswith(b"["):
             raise ValueError(f"an entry cannot begin with {head!r}")
         return read_kaldi(file)
 
@@ -59,12 +62,12 @@ def _load_whole(path: str, offset: int) -> np.ndarray:
 class ArkReader:
     """Reads matrices and vectors, or only some rows of them, by their scp value ``path.ark:offset``.
 
-    Plain float32 and float64 entries are sliced in place; compressed and text matrices are loaded whole by
-    kaldiio. Pipes and other kinds of entries are refused: a swapped data dir must not run code.
+    Plain float32 and float64 entries are sliced in place; compressed and text matrices are loaded whole. Pipes
+    and other kinds of entries are refused: a swapped data dir must not run code.
     """
 
     def __init__(self):
-        self._maps: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._files = OpenFiles()
 
     def read(self, place: str, start: int = 0, stop: int | None = None, key: str = "") -> np.ndarray:
         """Rows ``start:stop`` of the entry as float32 (a copy). Raises InputError that names key and ark."""
@@ -72,7 +75,7 @@ class ArkReader:
         try:
             array = self._slice(path, offset, start, stop)
             if array is None:
-                array = _load_whole(path, offset)[start:stop]
+                array = _load_text(path, offset)[start:stop]
         except FileNotFoundError:
             raise InputError(f"{key or place}: no such ark", path) from None
         except (OSError, ValueError, IndexError, AssertionError, RuntimeError, MemoryError, struct.error) as error:
@@ -81,18 +84,10 @@ class ArkReader:
             ) from None
         return np.asarray(array, dtype=np.float32)
 
-    def _map(self, path: str) -> np.ndarray:
-        if path in self._maps:
-            self._maps.move_to_end(path)
-            return self._maps[path]
-        self._maps[path] = np.memmap(path, dtype=np.uint8, mode="r")
-        if len(self._maps) > _MAPS:
-            self._maps.popitem(last=False)
-        return self._maps[path]
-
     def _slice(self, path: str, offset: int, start: int, stop: int | None) -> np.ndarray | None:
-        data = self._map(path)
-        head = data[offset : offset + 15].tobytes()
+        head = self._files.read(path, offset, 32)
+        if head[:4] == b"\0BCM":
+            return compressed.unpack(head, partial(self._numbers, path, offset))[start:stop]
         kind = {b"F": np.dtype("<f4"), b"D": np.dtype("<f8")}.get(head[2:3])
         if head[:2] != b"\0B" or kind is None or head[3:5] not in (b"M ", b"V "):
             return None
@@ -102,9 +97,12 @@ class ArkReader:
         first = offset + (15 if matrix else 10)
         if head[5:6] != b"\4" or (matrix and head[10:11] != b"\4") or rows < 0 or columns < 0:
             raise ValueError(f"no sizes in {head!r}")
-        if first + rows * columns * kind.itemsize > len(data):
+        if first + rows * columns * kind.itemsize > self._files.size(path):
             raise ValueError(f"{rows} x {columns} values announced, file ends before")
         start, stop, _ = slice(start, stop).indices(rows)
-        count, width = max(0, stop - start), columns * kind.itemsize
-        values = np.array(data[first + start * width : first + (start + count) * width]).view(kind)
+        count = max(0, stop - start)
+        values = self._files.array(path, first + start * columns * kind.itemsize, count * columns, kind)
         return values.reshape(count, columns) if matrix else values
+
+    def _numbers(self, path: str, offset: int, position: int, count: int, kind: str) -> np.ndarray:
+        return self._files.array(path, offset + position, count, kind)

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sv_py.cli import InputError, near_miss
@@ -20,13 +20,15 @@ from sv_py.io.data_tables import Complaint, Table, key_kind, scan
 from sv_py.io.text import write_table
 
 FEATURES = ("feats.scp", "vad.scp", "utt2num_frames")
-FRONT_END = "feats.id"  # text that names the front end of feats.scp: frames of two front ends must not be mixed
+SHARDS = ("audio.scp", "utt2num_samples")
+# Texts that say how the entries of an scp were made: such of two makes must not be mixed.
+IDENTITIES = {"feats.scp": "feats.id", "audio.scp": "audio.id"}
 _SHOWN = 20
 
 
 @dataclass(frozen=True)
 class DataDir:
-    """``tables``: file name -> Table; ``extras``: the contents of feats.id and of the trial lists, by file name."""
+    """``tables``: file name -> Table; ``extras``: the contents of feats.id, audio.id and trial lists, by file name."""
 
     path: Path
     tables: dict[str, Table]
@@ -40,27 +42,34 @@ def is_trials(name: str) -> bool:
 
 def is_known(name: str) -> bool:
     """Whether the tools carry a file of this name along. All others are left where they are."""
-    return key_kind(name) is not None or is_trials(name) or name == FRONT_END
+    return key_kind(name) is not None or is_trials(name) or name in IDENTITIES.values()
 
 
-def validate(
-    path: str | os.PathLike,
+def validate(path: str | os.PathLike, **which: bool) -> list[Complaint]:
+    """Everything that is wrong with a data dir; an empty list when nothing is. ``which``: as `inspect` takes it."""
+    return inspect(Path(path), **which)[1]
+
+
+def inspect(
+    path: Path,
     *,
     wav: bool = True,
     feats: bool = True,
+    shards: bool = True,
     text: bool = True,
     audio: bool = False,
     pipes: bool = False,
-) -> list[Complaint]:
-    """Everything that is wrong with a data dir; an empty list when nothing is.
+) -> tuple[DataDir, list[Complaint]]:
+    """A data dir, as far as it can be read, and everything that is wrong with it.
 
-    ``wav``: wav.scp has to be there and the files that it names, too. ``feats``, ``text``: look at feats.scp,
-    vad.scp and utt2num_frames, at text, where they are. ``audio``: open every audio file. ``pipes``: allow commands.
+    ``wav``: wav.scp has to be there and the files that it names, too. ``feats``, ``shards``, ``text``: look at
+    feats.scp, vad.scp and utt2num_frames, at audio.scp and utt2num_samples, at text, where they are.
+    ``audio``: open every audio file. ``pipes``: allow commands.
     """
-    skipped = (() if feats else FEATURES) + (() if text else ("text",))
+    skipped = (() if feats else FEATURES) + (() if shards else SHARDS) + (() if text else ("text",))
     data, complaints = scan_data_dir(Path(path), ["utt2spk", "spk2utt", *(["wav.scp"] if wav else [])], skipped)
     if "utt2spk" not in data.tables:
-        return complaints
+        return data, complaints
     # A file with a line that cannot be understood lacks that line's id: to compare it would be noise.
     broken = {complaint.path for complaint in complaints if not complaint.mendable}
     complaints += check_values(data.tables)
@@ -71,7 +80,7 @@ def validate(
             complaints += check_trials(data.path / name, data.tables)
     if wav:
         complaints += check_audio(data.tables, audio, pipes)
-    return complaints
+    return data, complaints
 
 
 def check(path: str | os.PathLike, **which: bool) -> None:
@@ -81,8 +90,9 @@ def check(path: str | os.PathLike, **which: bool) -> None:
 
 def load(path: str | os.PathLike) -> DataDir:
     """A valid data dir without spk2utt, which `save` derives. Raises InputError as `check`; audio is not looked at."""
-    check(path, wav=False)
-    return scan_data_dir(Path(path), skipped=["spk2utt"])[0]
+    data, complaints = inspect(Path(path), wav=False)
+    refuse(complaints, f"{path}: not a valid data dir")
+    return replace(data, tables={name: table for name, table in data.tables.items() if name != "spk2utt"})
 
 
 def refuse(complaints: list[Complaint], why: str) -> None:
@@ -117,10 +127,18 @@ def scan_data_dir(
             table, wrong = scan(path / name)
             complaints += wrong
             if table.entries:
-                tables[name] = table
+                tables[name] = _shared(table, tables)
         elif is_known(name):
             extras[name] = (path / name).read_bytes()
     return DataDir(path, tables, extras), complaints
+
+
+def _shared(table: Table, others: Tables) -> Table:
+    """The same table on the key objects of one that was read before: most have the same, and millions of them."""
+    for other in others.values():
+        if len(other.entries) == len(table.entries) and list(other.entries) == list(table.entries):
+            return Table(table.path, dict(zip(other.entries, table.entries.values(), strict=True)))
+    return table
 
 
 def save(tables: Tables, extras: dict[str, bytes], dest: Path) -> None:

@@ -2,18 +2,17 @@
 
 import math
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sv_py.cli import InputError, first_few
 from sv_py.io.data_tables import Complaint, Table, key_kind
 from sv_py.io.ids import id_fault
+from sv_py.io.places import ark_of, needs_ffmpeg, split_place
 from sv_py.io.text import invert
 from sv_py.io.trials import check_known, read_trials
 
 OVERSHOOT = 0.01  # s; times with two decimals may lie this much behind the last sample
-_ARK_PLACE = re.compile(r"(.+\.ark):(\d+)")
 
 Tables = Mapping[str, Table]
 
@@ -48,8 +47,9 @@ def check_values(tables: Tables) -> Iterator[Complaint]:
     if "segments" in tables and "reco2dur" in tables:
         durations = {reco: number(value) for reco, value in tables["reco2dur"].entries.items()}
         yield from _check_ends(tables["segments"], durations)
-    if "feats.scp" in tables and "utt2num_frames" not in tables:
-        yield Complaint(tables["feats.scp"].path, None, "has no utt2num_frames beside it")
+    for name, lengths in (("feats.scp", "utt2num_frames"), ("audio.scp", "utt2num_samples")):
+        if name in tables and lengths not in tables:
+            yield Complaint(tables[name].path, None, f"has no {lengths} beside it")
 
 
 def check_agreement(tables: Tables) -> Iterator[Complaint]:
@@ -98,8 +98,8 @@ def _check_duration(text: str) -> str:
     return "" if number(text) > 0 else f"'{text}' is not a duration in seconds above 0"
 
 
-def _check_frames(text: str) -> str:
-    return "" if text.isascii() and text.isdigit() and int(text) > 0 else f"'{text}' is not a number of frames above 0"
+def _check_length(text: str) -> str:
+    return "" if text.isascii() and text.isdigit() and int(text) > 0 else f"'{text}' is not a whole number above 0"
 
 
 def _check_gender(text: str) -> str:
@@ -122,7 +122,8 @@ def _check_segment(text: str) -> str:
 _VALUES: dict[str, Callable[[str], str]] = {
     "utt2dur": _check_duration,
     "reco2dur": _check_duration,
-    "utt2num_frames": _check_frames,
+    "utt2num_frames": _check_length,
+    "utt2num_samples": _check_length,
     "spk2gender": _check_gender,
     "segments": _check_segment,
 }
@@ -184,8 +185,8 @@ def _look(source: str, inside: bool, pipes: bool) -> tuple[str, float | None]:
     """What is wrong with an audio source of wav.scp, and its duration in seconds where it was looked at."""
     if source.endswith("|"):
         return ("" if pipes else f"a command, run only with --allow-pipes: {source[:80]}"), None
-    ark = _ARK_PLACE.fullmatch(source)
-    path = ark[1] if ark else source
+    in_ark = ark_of(source) is not None
+    path, offset = split_place(source) if in_ark else (source, 0)
     try:
         size = os.stat(path).st_size
     except OSError as error:
@@ -195,9 +196,9 @@ def _look(source: str, inside: bool, pipes: bool) -> tuple[str, float | None]:
         return f"not a file: {path}", None
     if size == 0:
         return f"empty audio file: {path}", None
-    if ark:
-        return (f"byte {ark[2]} lies behind the end of {path}" if int(ark[2]) >= size else ""), None
-    return _read_header(path) if inside else ("", None)
+    if in_ark:
+        return (f"byte {offset} lies behind the end of {path}" if offset >= size else ""), None
+    return _read_header(path) if inside and not needs_ffmpeg(path) else ("", None)
 
 
 def _read_header(path: str) -> tuple[str, float | None]:

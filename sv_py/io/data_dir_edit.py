@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sv_py.cli import InputError, first_few
 from sv_py.io.atomic import replace_directory
-from sv_py.io.data_dir import FRONT_END, DataDir, is_known, is_trials, load, save
+from sv_py.io.data_dir import IDENTITIES, DataDir, is_known, is_trials, load, save
 from sv_py.io.data_dir_checks import Tables, check_trials, number, recordings, utterances_by_speaker
 from sv_py.io.data_tables import Table, key_kind
 from sv_py.io.text import read_lines, write_lines
@@ -55,8 +55,8 @@ def rename(data: DataDir, utt: Callable[[str], str], speaker: Callable[[str], st
 def combine(sources: Sequence[DataDir], note: Note) -> Parts:
     """All utterances of several data dirs, with the files that all of them have.
 
-    Raises InputError for an utterance in two of them, a speaker or recording with two values, or features of
-    different front ends.
+    Raises InputError for an utterance in two of them, a speaker or recording with two values, features of different
+    front ends, or audio shards of different rate or encoding.
     """
     sources = _with_segments(sources)
     names = {name for source in sources for name in source.tables}
@@ -69,7 +69,11 @@ def combine(sources: Sequence[DataDir], note: Note) -> Parts:
             note(f"not combined: {source.path / name}")
     order = sorted(common, key=lambda name: (name != "utt2spk", name))  # an utterance in two is told of utt2spk
     tables = {name: _merge(name, [source.tables[name] for source in sources]) for name in order}
-    return tables, _front_end(sources) if "feats.scp" in common else {}
+    extras: dict[str, bytes] = {}
+    for scp, name in IDENTITIES.items():
+        if scp in common:
+            extras |= _same_make(sources, name)
+    return tables, extras
 
 
 def _with_segments(sources: Sequence[DataDir]) -> list[DataDir]:
@@ -101,12 +105,13 @@ def _merge(name: str, tables: Sequence[Table]) -> Table:
     return Table(tables[0].path, dict(sorted(merged.items())))
 
 
-def _front_end(sources: Sequence[DataDir]) -> dict[str, bytes]:
+def _same_make(sources: Sequence[DataDir], name: str) -> dict[str, bytes]:
+    """The extra ``name``, which has to be the same in all sources."""
     first = sources[0]
     for other in sources[1:]:
-        if other.extras.get(FRONT_END) != first.extras.get(FRONT_END):
-            raise InputError(f"is not the front end of {first.path / FRONT_END}", other.path / FRONT_END)
-    return {FRONT_END: first.extras[FRONT_END]} if FRONT_END in first.extras else {}
+        if other.extras.get(name) != first.extras.get(name):
+            raise InputError(f"differs from {first.path / name}: they cannot be mixed", other.path / name)
+    return {name: first.extras[name]} if name in first.extras else {}
 
 
 def choose(data: DataDir, n: int, how: str = "evenly", seed: int = 0) -> list[str]:
@@ -154,11 +159,13 @@ def _shuffled(items: Iterable[str], seed: int) -> list[str]:
 
 
 def _shortest(data: DataDir, n: int) -> list[str]:
-    for name in ("utt2num_frames", "utt2dur"):
+    for name in ("utt2num_frames", "utt2num_samples", "utt2dur"):
         if name in data.tables:
             lengths = data.tables[name].entries
             return sorted(lengths, key=lambda utt: (number(lengths[utt]), utt))[:n]
-    raise InputError("has neither utt2num_frames nor utt2dur, so its shortest utterances are not known", data.path)
+    raise InputError(
+        "has no utt2num_frames, utt2num_samples or utt2dur, so its shortest utterances are not known", data.path
+    )
 
 
 def read_ids(path: Path, known: Iterable[str], kind: str) -> list[str]:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from sv_py.cli import InputError
-from sv_py.io.ark import ArkReader, split_place
+from sv_py.io.ark import ArkReader
+from sv_py.io.places import split_place
 
 _BLOCK = 8192  # vectors copied at once
 

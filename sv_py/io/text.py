@@ -1,6 +1,7 @@
 """Kaldi's text tables: one entry per line, `key value...`, unique keys, sorted as bytes (LC_ALL=C)."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 
 from sv_py.cli import InputError, first_few
@@ -47,9 +48,24 @@ def read_table(path: str | Path, columns: int | None = None, ordered: bool = Tru
     ``columns`` is the exact number of columns, if that is fixed; ``ordered`` asks for keys sorted as bytes.
     Raises InputError that names file and line: a missing value, a duplicate or unsorted key, wrong columns.
     """
+    return _parse(read_lines(path), path, columns, ordered)
+
+
+def read_rows(path: str | Path, rows: range, columns: int | None = None) -> dict[str, str]:
+    """As `read_table`, of the lines ``rows`` (0-based) of a long table; the others are not held in memory."""
+    if not Path(path).is_file():
+        raise InputError("no such file", path)
+    with open(path, "rb") as file:
+        data = b"".join(islice(file, rows.start, rows.stop))
+    return _parse(decode_lines(data, path), path, columns, True, rows.start + 1)
+
+
+def _parse(
+    lines: Iterable[str], path: str | Path, columns: int | None, ordered: bool, first: int = 1
+) -> dict[str, str]:
     table: dict[str, str] = {}
     previous = ""
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(lines, first):
         parts = line.split(None, 1)
         if len(parts) != 2 or line[0].isspace():
             raise InputError(f"expected 'id value', got {line[:80]!r}", path, number)
@@ -72,6 +88,17 @@ def read_counts(path: str | Path) -> dict[str, int]:
         if not (value.isascii() and value.isdecimal()):
             raise InputError(f"'{key}' has a count that is no whole number: '{value}'", path, number)
     return {key: int(value) for key, value in table.items()}
+
+
+def read_id(path: str | Path) -> dict[str, str]:
+    """option -> value of the lines `--option=value` of a feats.id or audio.id. InputError names the line."""
+    options = {}
+    for number, line in enumerate(read_lines(path), 1):
+        name, equals, value = line.removeprefix("--").partition("=")
+        if not equals:
+            raise InputError(f"expected --option=value, got {line[:80]!r}", path, number)
+        options[name] = value
+    return options
 
 
 def require_keys(table: Mapping[str, object], keys: Iterable[str], path: str | Path) -> None:

@@ -1,15 +1,14 @@
 """Audio of a data dir: the samples that were recorded, or an error that names utterance and file."""
 
-import subprocess
+from collections import Counter
 
 import numpy as np
 import pytest
 import soundfile
 
 from sv_py.cli import InputError
-from sv_py.data.audio import utterances
-from sv_py.data.shard_job import make_shard
-from sv_py.io.ark import ArkReader
+from sv_py.data.audio import Conversion, load, resample, sources, to_int16, utterances
+from sv_py.io.audio_ark import ENCODINGS, write_audio_ark
 from sv_py.io.text import read_table
 
 RATE = 8000
@@ -45,31 +44,31 @@ def wav(tmp_path):
     return call
 
 
-def load(folder, **options):
-    return {utt: read() for utt, read in utterances(folder, RATE, **options)}
+def read(folder, **options):
+    return {utt: samples_of() for utt, samples_of in utterances(folder, RATE, **options)}
 
 
 def complaint(folder, **options):
     with pytest.raises(InputError) as error:
-        load(folder, **options)
+        read(folder, **options)
     return str(error.value)
 
 
 def test_samples_come_on_the_scale_of_16_bit_integers(data, wav):
-    samples = load(data(u=wav()))["u"]
+    samples = read(data(u=wav()))["u"]
     assert samples.dtype == np.float32 and np.array_equal(samples, tone().astype(np.float32))
 
 
 @pytest.mark.parametrize("name", ["x.flac", "x.sph", "x.wav"])
 def test_lossless_formats_give_the_same_samples(data, wav, name):
     options = {"format": "NIST", "subtype": "PCM_16"} if name == "x.sph" else {}
-    assert np.array_equal(load(data(u=wav(name, **options)))["u"], tone())
+    assert np.array_equal(read(data(u=wav(name, **options)))["u"], tone())
 
 
 def test_segments_are_cut_from_their_recordings_at_the_nearest_sample(data, wav):
     other = wav("y.wav", -tone(1.0))
     lines = ["a r 0 0.25", "b r 0.1 0.35006", "c s 0.5 1.0", "d r 0.4 0.5"]
-    found = load(data(lines, r=wav(), s=other))
+    found = read(data(lines, r=wav(), s=other))
     assert np.array_equal(found["a"], tone()[:2000])
     assert np.array_equal(found["b"], tone()[800:2800])
     assert np.array_equal(found["c"], -tone(1.0)[4000:])
@@ -113,10 +112,10 @@ def test_bad_audio_is_an_error_that_names_utterance_and_file(data, wav, tmp_path
         "flac": (cut(wav("tail.flac"), 900), "not audio, or damaged"),
     }
     folder = data(**{utt: source for utt, (source, _) in bad.items()})
-    for utt, read in utterances(folder, RATE):
+    for utt, samples_of in utterances(folder, RATE):
         source, reason = bad[utt]
         with pytest.raises(InputError) as error:
-            read()
+            samples_of()
         assert str(error.value).startswith(f"{source}: '{utt}': {reason}")
 
 
@@ -128,7 +127,7 @@ def test_commands_in_wav_scp_run_only_when_that_is_allowed(data, wav, tmp_path):
     folder = data(u=f"touch {tmp_path}/mark; cat {wav()} |")
     assert "'u' is a command, run only with --allow-pipes true: touch" in complaint(folder)
     assert not (tmp_path / "mark").exists()
-    assert np.array_equal(load(folder, pipes=True)["u"], tone())
+    assert np.array_equal(read(folder, pipes=True)["u"], tone())
     assert (tmp_path / "mark").exists()
 
 
@@ -152,61 +151,66 @@ def test_a_stream_whose_writer_did_not_know_its_length_is_not_taken_for_truncate
     for length in (0xFFFFFFFF, 0x7FFFF000):
         head[40:44] = length.to_bytes(4, "little")
         path.write_bytes(head)
-        assert np.array_equal(load(data(u=f"cat {path} |"), pipes=True)["u"], tone())
+        assert np.array_equal(read(data(u=f"cat {path} |"), pipes=True)["u"], tone())
 
 
-def shard(folder, compute=lambda utt, samples: samples[:3, None], **options):
-    out = folder / "out"
-    out.mkdir(exist_ok=True)
-    make_shard(folder, out / "x.ark", out / "x.scp", RATE, "identity", compute, **options)
-    return out
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_places_in_arks_are_read_as_files_are(data, tmp_path, encoding):
+    write_audio_ark(tmp_path / "x.ark", tmp_path / "x.scp", [("u", tone()), ("v", -tone(1.0))], RATE, encoding)
+    folder = data(**read_table(tmp_path / "x.scp"))
+    found = read(folder)
+    assert np.array_equal(found["u"], tone()) and np.array_equal(found["v"], -tone(1.0))
+    (tmp_path / "x.ark").write_bytes((tmp_path / "x.ark").read_bytes()[:-5])
+    assert "x.ark: v: truncated or not audio at byte" in complaint(folder)
 
 
-def test_a_shard_has_counts_and_durations_and_is_made_once(data, wav):
-    folder = data(a=wav("a.wav"), b=wav("b.wav", tone(0.25)))
-    out = shard(folder)
-    assert read_table(out / "x.utt2num_frames") == {"a": "3", "b": "3"}
-    assert read_table(out / "x.utt2dur") == {"a": "0.500", "b": "0.250"}
-    assert np.array_equal(ArkReader().read(read_table(out / "x.scp")["b"]), tone()[:3, None])
-
-    def never(utt, samples):
-        raise AssertionError
-
-    shard(folder, never)
-    data(a=wav("a.wav"))
-    shard(folder)
-    assert list(read_table(out / "x.scp")) == ["a"]
+def test_several_channels_become_their_mean_only_when_that_is_allowed(data, wav):
+    left, right = tone(), np.rint(tone() / 3).astype(np.int16)
+    folder = data(u=wav("stereo.wav", np.stack([left, right], 1)))
+    assert "2 channels instead of one" in complaint(folder, resample=True)
+    assert np.array_equal(read(folder, mixdown=True)["u"], (left.astype(np.float32) + right) / 2)
 
 
-def test_all_bad_utterances_are_named_and_nothing_is_written(data, wav, tmp_path, caplog):
-    names = [f"missing{i}" for i in range(9)]
-    folder = data(short=wav("s.wav", tone()[:1]), good=wav(), **{name: tmp_path / name for name in names})
+@pytest.mark.parametrize("rate", [4000, 11025, 16000, 22050, 44100, 48000])
+def test_a_tone_of_another_rate_is_the_same_tone(data, wav, rate):
+    seconds, frequency = 0.5, 440.0
 
-    def compute(utt, samples):
-        return samples[: len(samples) // 100]
+    def at(rate):
+        return 8000 * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)
 
-    with pytest.raises(InputError, match="10 of 11 utterances cannot be used"):
-        shard(folder, compute)
-    assert list((tmp_path / "out").iterdir()) == []
-    assert all(f"'{name}'" in caplog.text for name in ("short", *names))
-    assert "'short': 1 samples are too short for a frame" in caplog.text
-
-    out = shard(folder, compute, skip_bad=True)
-    assert list(read_table(out / "x.scp")) == ["good"]
-    with pytest.raises(InputError, match="10 of 11"):  # what was left out once is not forgotten
-        shard(folder, compute)
+    folder = data(u=wav("other.wav", np.rint(at(rate)).astype(np.int16), rate))
+    assert f"sample rate {rate} Hz instead of 8000 Hz" in complaint(folder, mixdown=True)
+    samples = read(folder, resample=True)["u"]
+    assert samples.dtype == np.float32 and len(samples) == round(seconds * RATE)
+    middle = slice(400, -400)  # away from where the signal begins and ends
+    assert np.abs(samples - at(RATE))[middle].max() < 4  # of 8000: -66 dB, with the rounding of the file
 
 
-def test_a_shard_without_any_good_utterance_is_an_error_even_if_bad_ones_are_skipped(data, tmp_path):
-    with pytest.raises(InputError, match="not one utterance can be used"):
-        shard(data(u=tmp_path / "none.wav"), skip_bad=True)
-    assert list((tmp_path / "out").iterdir()) == []
+def test_what_lies_above_half_of_the_new_rate_does_not_come_back_as_an_alias():
+    samples = 8000 * np.sin(2 * np.pi * 4100 * np.arange(16000) / 16000).astype(np.float32)
+    assert np.abs(resample(samples, 16000, RATE)[400:-400]).max() < 8000 * 10 ** (-60 / 20)
 
 
-def test_a_shard_whose_job_was_killed_is_made_again(data, wav):
-    out = shard(data(u=wav()))
-    before = (out / "x.ark").read_bytes()
-    (out / "x.done").unlink()  # the last thing that is written
-    subprocess.run(["truncate", "-s", "10", out / "x.ark"], check=True)
-    shard(data(u=wav()))
-    assert (out / "x.ark").read_bytes() == before
+def test_conversions_are_counted_by_kind(data, wav):
+    stereo = wav("a.wav", np.stack([tone(), tone()], 1), 16000)
+    folder, done = data(a=stereo, b=wav("b.wav"), c=wav("c.wav", rate=16000)), Counter()
+    for _, samples_of in load(sources(folder), Conversion(RATE, resample=True, mixdown=True), done):
+        samples_of()
+    assert done == {"resampled from 16000 Hz": 2, "mixed down from 2 channels": 1}
+
+
+def test_a_part_of_the_utterances_is_found_by_its_lines(data, wav):
+    folder = data(**{f"u{i}": wav() for i in range(5)})
+    assert [source.utt for source in sources(folder, range(1, 4))] == ["u1", "u2", "u3"]
+    folder = data([f"u{i} r {i / 10} 0.5" for i in range(4)], r=wav())
+    assert sources(folder, range(2, 4)) == sources(folder)[2:]
+    data(["a r 0 0.1", "b nix 0 1"], r=wav())
+    with pytest.raises(InputError, match="segments:2: 'b' is cut from 'nix'"):
+        sources(folder, range(1, 2))
+
+
+def test_rounding_is_to_the_nearest_integer_halves_to_even_and_clipping_is_counted():
+    samples = np.array([0.5, 1.5, -0.5, -2.5, 2.4, 32767.4, 32767.5, -32768.5, -32769, 1e9], np.float32)
+    rounded, clipped = to_int16(samples)
+    assert rounded.dtype == np.int16 and clipped == 3
+    assert rounded.tolist() == [0, 2, 0, -2, 2, 32767, 32767, -32768, -32768, 32767]

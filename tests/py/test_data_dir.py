@@ -63,12 +63,23 @@ def test_an_unreadable_audio_file_is_found_when_asked(plain, tool, wavs):
     assert f"{plain}/wav.scp:4: audio file without samples" in err
 
 
+def test_audio_that_only_ffmpeg_reads_is_not_opened(plain, tool, wavs):
+    (wavs / "speech.m4a").write_bytes(b"not for libsndfile")
+    change("wav.scp", "bob-1.wav", "speech.m4a")(plain)
+    assert tool("validate", "--check-audio", plain)[0] == 0
+    change("wav.scp", "speech.m4a", "none.m4a")(plain)
+    assert "No such file or directory" in tool("validate", "--check-audio", plain)[2]
+
+
 def test_flags_leave_out_what_they_name(plain, tool):
     change("wav.scp", "bob-1.wav", "bob-x.wav")(plain)
     change("feats.scp", "bob-1", "bob-1b")(plain)
+    change("audio.scp", "bob-1", "bob-1b")(plain)
     change("text", "bob-1", "bob-1b")(plain)
-    assert tool("validate", "--no-wav", "--no-feats", "--no-text", plain)[0] == 0
-    assert tool("validate", "--no-wav", "true", "--no-feats", "true", "--no-text", "false", plain)[0] == 1
+    assert tool("validate", "--no-wav", "--no-feats", "--no-shards", "--no-text", plain)[0] == 0
+    for flag in ("--no-wav", "--no-feats", "--no-shards", "--no-text"):
+        others = {"--no-wav", "--no-feats", "--no-shards", "--no-text"} - {flag}
+        assert tool("validate", flag, "false", *sorted(others), plain)[0] == 1
 
 
 def test_commands_pass_when_allowed(plain, tool):

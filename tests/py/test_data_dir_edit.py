@@ -106,13 +106,14 @@ def test_combine_refuses_an_utterance_in_two_data_dirs_naming_both(plain, tool, 
     assert not (tmp_path / "both").exists()
 
 
-def test_combine_refuses_features_of_two_front_ends(plain, tool, tmp_path):
+@pytest.mark.parametrize("name", ["feats.id", "audio.id"])
+def test_combine_refuses_features_and_shards_of_two_makes(plain, tool, tmp_path, name):
     a, b = two_halves(plain, tool, tmp_path)
-    put(b, "feats.id", "kaldi_fbank num-mel-bins=40")
+    put(b, name, "another make")
     code, _, err = tool("combine", tmp_path / "both", a, b)
     assert code == 1
-    assert f"{b}/feats.id: is not the front end of {a}/feats.id" in err
-    (b / "feats.id").unlink()
+    assert f"{b / name}: differs from {a / name}: they cannot be mixed" in err
+    (b / name).unlink()
     assert tool("combine", tmp_path / "both", a, b)[0] == 1
     assert not (tmp_path / "both").exists()
 
