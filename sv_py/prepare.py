@@ -5,14 +5,19 @@ Lhotse takes a second to import, so that happens late: a mistake in the corpus i
 """
 
 import argparse
+from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sv_py import log
 from sv_py.cli import InputError, Parser, command
 from sv_py.corpora import CORPORA
+from sv_py.corpora.completeness import compare
 from sv_py.corpora.folder import scan_tree, scan_tsv
+from sv_py.corpora.voxceleb_package import published
+from sv_py.data.channels import first_channel
 from sv_py.data.utterance import Utterance, check_consistent, check_id, probe
+from sv_py.io.text import write_lines
 
 
 def main() -> None:
@@ -31,6 +36,10 @@ def _parser() -> Parser:
     for name, corpus in CORPORA.items():
         sub = commands.add_parser(name, parents=[root], help=f"{corpus.title}, {corpus.source}")
         sub.add_argument("--corpus-dir", default="", metavar="DIR", help="the corpus's folder")
+        sub.add_argument("--skip-bad", choices=("true", "false"), default="false", help="leave out and count bad files")
+        if corpus.sizes:
+            sub.add_argument("--lists-dir", type=Path, metavar="DIR", help="what sv_py.voxceleb_lists has fetched")
+            sub.add_argument("--allow-incomplete", choices=("true", "false"), default="false", help="of whatever size")
         sub.set_defaults(run=_prepare_corpus, corpus=corpus)
 
     sub = commands.add_parser(
@@ -58,8 +67,35 @@ def _parser() -> Parser:
 
 def _prepare_corpus(arguments: argparse.Namespace) -> None:
     corpus = arguments.corpus
-    utterances = _check(corpus.scanner.scan(corpus.find(arguments.corpus_dir)))
-    _write(corpus.scanner.split(utterances), arguments.data_root)
+    folder = corpus.find(arguments.corpus_dir)
+    if corpus.sizes:
+        utterances = list(corpus.scanner.scan(folder, arguments.lists_dir))
+        _check_sizes(corpus.scanner.split(utterances), corpus.sizes, arguments)
+    else:
+        utterances = corpus.scanner.scan(folder)
+    sets = corpus.scanner.split(_check(utterances, arguments.skip_bad == "true", mono=not corpus.first_channel))
+    lists = corpus.trials(folder, sets)
+    for read in lists.values():  # once to be checked, once to be written: there may be millions of lines
+        deque(read(), maxlen=0)
+    root = arguments.data_root
+    _write({name: [first_channel(u, root / f"{name}_wav") for u in own] for name, own in sets.items() if own}, root)
+    for name, read in lists.items():
+        write_lines(root / name, read())
+
+
+def _check_sizes(
+    sets: Mapping[str, list[Utterance]], sizes: Mapping[str, tuple[int, int]], arguments: argparse.Namespace
+) -> None:
+    """Say what the sets lack of what was published; InputError unless that is allowed. Before any file is opened."""
+    lists = arguments.lists_dir
+    if lists and not lists.is_dir():
+        raise InputError("no such folder", lists)
+    found = (compare(name, (u.id for u in sets[name]), size, published(lists, name)) for name, size in sizes.items())
+    differences = list(filter(None, found))
+    if differences and arguments.allow_incomplete == "false":
+        raise InputError("\n".join(["not as published (--allow-incomplete true accepts it):", *differences]))
+    for difference in differences:
+        log.logger.warning("not as published: %s", difference)
 
 
 def _prepare_dir(arguments: argparse.Namespace) -> None:
@@ -90,12 +126,12 @@ def _data_dir_to_manifests(arguments: argparse.Namespace) -> None:
     log.logger.info("%s, %s", *paths)
 
 
-def _check(utterances: Iterable[Utterance], skip_bad: bool = False) -> list[Utterance]:
+def _check(utterances: Iterable[Utterance], skip_bad: bool = False, mono: bool = True) -> list[Utterance]:
     """The utterances with what their files' headers say; InputError for whatever is wrong with them."""
     utterances = list(utterances)
     if not utterances:
         raise InputError("no audio files found; expected speaker/[session/]utterance.ext")
-    found = probe(utterances, skip_bad)
+    found = probe(utterances, skip_bad, mono)
     check_consistent(found)
     return found
 

@@ -2,10 +2,11 @@
 
 A set NAME has NAME_recordings.jsonl.gz and NAME_supervisions.jsonl.gz, read and written item by item. The data dir
 is written here and not by Lhotse's Kaldi export, which makes no spk2utt and writes "None" for texts that are missing.
-This is the only module that imports Lhotse.
+This is the only module that imports Lhotse; its recipes are called here, too.
 """
 
 import gzip
+import importlib
 import json
 import math
 import zlib
@@ -28,7 +29,24 @@ Item = TypeVar("Item", Recording, SupervisionSegment)
 
 _TOLERANCE = 1e-3  # seconds; Lhotse's own: it floors durations that it takes from Kaldi to milliseconds
 # Every table that depends on the manifests, in the order of writing: a reader takes utt2spk as the sign of a whole dir.
-_TABLES = ("wav.scp", "segments", "utt2dur", "spk2gender", "spk2utt", "utt2spk")
+_TABLES = ("wav.scp", "segments", "utt2dur", "utt2lang", "spk2gender", "spk2utt", "utt2spk")
+
+
+def recipe_recordings(recipe: str, folder: Path, **options: object) -> list[tuple[str, str, str]]:
+    """(part, recording, path) of everything that Lhotse's ``recipe`` (its module's name) finds in ``folder``, sorted.
+
+    Raises InputError for whatever the recipe raises: it opens every file, and its assertions are about the corpus.
+    """
+    prepare = getattr(importlib.import_module(f"lhotse.recipes.{recipe}"), f"prepare_{recipe}")
+    try:
+        manifests = prepare(folder, **options)
+    except Exception as error:  # the exceptions of somebody else's code have nothing else in common
+        raise InputError(f"Lhotse's recipe {recipe}: {str(error).splitlines()[0]}", folder) from None
+    return sorted(
+        (part, recording.id, recording.sources[0].source)
+        for part, found in manifests.items()
+        for recording in found["recordings"]
+    )
 
 
 def manifest_paths(folder: Path, name: str) -> tuple[Path, Path]:
@@ -49,6 +67,7 @@ def write_manifests(utterances: Iterable[Utterance], folder: Path, name: str) ->
             duration=u.num_samples / u.sampling_rate,
             speaker=u.speaker,
             gender=u.gender or None,
+            language=u.language or None,
             custom={"session": u.session} if u.session else None,
         )
         for u in utterances
@@ -111,6 +130,7 @@ def manifests_to_data_dir(recordings: Path, supervisions: Path, data_dir: Path) 
     audio = _read_recordings(recordings)
     places: dict[str, tuple[str, float, float]] = {}
     utt2spk: dict[str, str] = {}
+    languages: dict[str, str] = {}
     genders = Genders()
     whole, prefixed = True, 0
     for line, s in _read_items(supervisions, SupervisionSegment):
@@ -129,6 +149,8 @@ def manifests_to_data_dir(recordings: Path, supervisions: Path, data_dir: Path) 
         utt2spk[utt] = speaker
         places[utt] = s.recording_id, s.start, s.end
         genders.note(speaker, parse_gender(s.gender, *origin), *origin)
+        if s.language:
+            languages[utt] = check_id("language", s.language, *origin)
         whole = whole and s.id == s.recording_id and s.start == 0 and length - s.end <= _TOLERANCE
         prefixed += utt != s.id
     if not utt2spk:
@@ -153,6 +175,12 @@ def manifests_to_data_dir(recordings: Path, supervisions: Path, data_dir: Path) 
         tables["spk2gender"] = genders
     elif known:
         logger.warning("gender of %d among %d speakers only: no %s/spk2gender", known, len(genders), data_dir)
+    if len(languages) == len(utt2spk):
+        tables["utt2lang"] = languages
+    elif languages:
+        logger.warning(
+            "language of %d among %d utterances only: no %s/utt2lang", len(languages), len(utt2spk), data_dir
+        )
     _write_data_dir(data_dir, tables)
     return len(utt2spk)
 

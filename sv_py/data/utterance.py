@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 
 import soundfile
@@ -22,17 +22,22 @@ Origin = tuple[str | Path, int | None]  # file and line (1-based) that a message
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One mono audio file with one speaker. ``gender`` is m, f or empty; ``part`` is the corpus's own subset."""
+    """One mono audio file with one speaker. ``gender`` is m, f or empty; ``part`` is the corpus's own subset.
+
+    ``language`` is as the corpus writes it, or empty.
+    """
 
     id: str
     speaker: str
     path: str  # absolute
     origin: Origin
     gender: str = ""
+    language: str = ""
     session: str = ""
     part: str = ""
     sampling_rate: int = 0  # Hz; this and the next are known after `probe`
     num_samples: int = 0
+    num_channels: int = 1
 
 
 def check_id(what: str, value: str, path: str | Path | None = None, line: int | None = None) -> str:
@@ -86,18 +91,19 @@ def check_consistent(utterances: Iterable[Utterance]) -> None:
         genders.note(u.speaker, u.gender, *u.origin)
 
 
-def probe(utterances: list[Utterance], skip_bad: bool = False) -> list[Utterance]:
-    """The same utterances with sampling rate and length from the files' headers.
+def probe(utterances: list[Utterance], skip_bad: bool = False, mono: bool = True) -> list[Utterance]:
+    """The same utterances with sampling rate, length and channels from the files' headers.
 
-    Raises InputError that lists the files which are missing, unreadable, empty or not mono;
+    Raises InputError that lists the files which are missing, unreadable, empty or, if they must be, not ``mono``;
     with ``skip_bad`` these are left out and counted, and only their being all is an error.
     """
     good, bad = [], []
-    for utterance, (header, problem) in zip(utterances, headers([u.path for u in utterances]), strict=True):
+    for utterance, (header, problem) in zip(utterances, headers([u.path for u in utterances], mono), strict=True):
         if problem:
             bad.append(f"{utterance.path}: {problem}")
         else:
-            good.append(replace(utterance, sampling_rate=header.samplerate, num_samples=header.frames))
+            sizes = {"num_samples": header.frames, "num_channels": header.channels}
+            good.append(replace(utterance, sampling_rate=header.samplerate, **sizes))
     if bad and not (skip_bad and good):
         raise InputError(f"{len(bad)} of {len(utterances)} files cannot be used: {first_few(bad)}")
     if bad:
@@ -105,18 +111,18 @@ def probe(utterances: list[Utterance], skip_bad: bool = False) -> list[Utterance
     return good
 
 
-def headers(paths: list[str]) -> Iterable[tuple[object, str]]:
+def headers(paths: list[str], mono: bool = True) -> Iterable[tuple[object, str]]:
     """For each path soundfile's header and what is wrong with it (empty: nothing), in order, with a progress bar."""
-    return progress(_headers(iter(paths)), total=len(paths), what="audio headers", unit="file")
+    return progress(_headers(iter(paths), mono), total=len(paths), what="audio headers", unit="file")
 
 
-def _headers(paths: Iterator[str]) -> Iterator[tuple[object, str]]:
+def _headers(paths: Iterator[str], mono: bool) -> Iterator[tuple[object, str]]:
     with ThreadPoolExecutor(_THREADS) as pool:
         while block := list(islice(paths, 1024)):  # all at once would hold a future per file of the corpus
-            yield from pool.map(_header, block)
+            yield from pool.map(_header, block, repeat(mono))
 
 
-def _header(path: str) -> tuple[object, str]:
+def _header(path: str, mono: bool) -> tuple[object, str]:
     try:
         status = os.stat(path)
     except OSError as error:
@@ -129,7 +135,7 @@ def _header(path: str) -> tuple[object, str]:
         header = soundfile.info(path)
     except soundfile.LibsndfileError as error:
         return None, error.error_string
-    if header.channels != 1:
+    if mono and header.channels != 1:
         return header, f"{header.channels} channels instead of one"
     if not 0 < header.frames < 1 << 48:  # libsndfile's largest number stands for 'the header does not say'
         return header, "no samples"

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Makes Lhotse manifests and the data dirs voxblink_full and voxblink_clean of VoxBlink, cropped as its scripts do.
+#
+# Usage: local/prepare_voxblink.sh [options] <data-root>
+#  e.g.: local/prepare_voxblink.sh --corpus-dir /corpora/voxblink data
+set -euo pipefail
+
+# Begin configuration section.
+corpus_dir=       # the corpus's folder; if empty, $VOXBLINK_DIR of the environment or of conf/corpora.sh
+skip_bad=false    # <bool> leave out files that cannot be used, and count them
+# End configuration section.
+
+. "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
+. "$SV_ROOT/utils/parse_options.sh"
+expect_arguments 1 1 "$@"
+. "$SV_ROOT/conf/corpora.sh"
+
+exec python -m sv_py.prepare voxblink --corpus-dir "${corpus_dir:-$VOXBLINK_DIR}" --skip-bad "$skip_bad" --data-root "$1"

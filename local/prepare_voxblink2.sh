@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Makes Lhotse manifests and the data dir voxblink2 of VoxBlink2, cropped as its scripts do.
+#
+# Usage: local/prepare_voxblink2.sh [options] <data-root>
+#  e.g.: local/prepare_voxblink2.sh --corpus-dir /corpora/voxblink2 data
+set -euo pipefail
+
+# Begin configuration section.
+corpus_dir=       # the corpus's folder; if empty, $VOXBLINK2_DIR of the environment or of conf/corpora.sh
+skip_bad=false    # <bool> leave out files that cannot be used, and count them
+# End configuration section.
+
+. "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
+. "$SV_ROOT/utils/parse_options.sh"
+expect_arguments 1 1 "$@"
+. "$SV_ROOT/conf/corpora.sh"
+
+exec python -m sv_py.prepare voxblink2 --corpus-dir "${corpus_dir:-$VOXBLINK2_DIR}" --skip-bad "$skip_bad" --data-root "$1"

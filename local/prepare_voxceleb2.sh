@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Makes Lhotse manifests and the data dirs voxceleb2_dev and, where it is there, voxceleb2_test of VoxCeleb2.
+# Its audio is AAC: run steps/convert_audio.sh first.
+#
+# Usage: local/prepare_voxceleb2.sh [options] <data-root>
+#  e.g.: local/prepare_voxceleb2.sh --corpus-dir /corpora/voxceleb2 data
+set -euo pipefail
+
+# Begin configuration section.
+corpus_dir=              # the corpus's folder; if empty, $VOXCELEB2_DIR of the environment or of conf/corpora.sh
+lists_dir=               # folder of fetch_voxceleb_lists.sh; if empty, $VOXCELEB_LISTS_DIR likewise; or none
+allow_incomplete=false   # <bool> accept other numbers of utterances and speakers than were published
+skip_bad=false           # <bool> leave out files that cannot be used, and count them
+# End configuration section.
+
+. "$(dirname "${BASH_SOURCE[0]}")/../path.sh"
+. "$SV_ROOT/utils/parse_options.sh"
+expect_arguments 1 1 "$@"
+. "$SV_ROOT/conf/corpora.sh"
+lists_dir=${lists_dir:-$VOXCELEB_LISTS_DIR}
+
+exec python -m sv_py.prepare voxceleb2 --corpus-dir "${corpus_dir:-$VOXCELEB2_DIR}" ${lists_dir:+--lists-dir "$lists_dir"} \
+  --allow-incomplete "$allow_incomplete" --skip-bad "$skip_bad" --data-root "$1"
