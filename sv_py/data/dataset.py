@@ -1,128 +1,147 @@
-"""Training crops of stored features: which utterance, frames and masks are functions of (seed, epoch, index)."""
+"""Utterances as the network sees them: from stored features or from audio, in training and extraction alike."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import nn
 
 from sv_py.cli import InputError
-from sv_py.io.ark import ArkReader
-from sv_py.io.text import read_counts, read_table, require_keys
-from sv_py.schema import Features, Phase
-
-_PLAN, _MASK = range(2)  # independent streams of random numbers
-
-
-class FeatureSet:
-    """The features of a data dir, by utterance: frames (T, F) float32 after voice activity and mean normalisation."""
-
-    def __init__(self, data_dir: str | Path, options: Features):
-        data_dir = Path(data_dir)
-        self.options = options
-        self.utt2spk = read_table(data_dir / "utt2spk", columns=2)
-        self.feats = read_table(data_dir / "feats.scp")
-        self.vad = read_table(data_dir / "vad.scp") if options.vad else {}
-        self.num_frames = read_counts(data_dir / "utt2num_frames")
-        needed = {"feats.scp": self.feats, "utt2num_frames": self.num_frames}
-        if options.vad:
-            needed["vad.scp"] = self.vad
-        for name, table in needed.items():
-            require_keys(table, self.utt2spk, data_dir / name)
-        self.utts = list(self.utt2spk)
-        self.id = (data_dir / "feats.id").read_text() if (data_dir / "feats.id").exists() else ""
-        self._reader = ArkReader()
-
-    def __len__(self) -> int:
-        return len(self.utts)
-
-    def read(self, utt: str, start: float = 0.0, length: int | None = None) -> np.ndarray:
-        """All frames, or ``length`` frames from the fraction ``start`` of the places where they can begin.
-
-        An utterance that is shorter is repeated. Raises InputError for NaN and for an utterance without frames.
-        """
-        if self.options.vad:
-            voiced = self._reader.read(self.vad[utt], key=utt) > 0
-            frames = self._reader.read(self.feats[utt], key=utt)
-            if len(voiced) != len(frames):
-                raise InputError(f"'{utt}' has {len(frames)} frames, and decisions for {len(voiced)}", self.vad[utt])
-            frames = frames[voiced]
-            first, stop = self._crop(len(frames), start, length)
-            frames = frames[first:stop]
-        else:
-            first, stop = self._crop(self.num_frames[utt], start, length)
-            frames = self._reader.read(self.feats[utt], first, stop, utt)
-            if stop is not None and len(frames) < stop - first:
-                raise InputError(f"'{utt}' has fewer frames than utt2num_frames says", self.feats[utt])
-        if len(frames) == 0:
-            raise InputError(f"'{utt}' has no frames" + (" of speech" if self.options.vad else ""))
-        if not np.isfinite(frames).all():
-            raise InputError(f"'{utt}' has features that are NaN or infinite", self.feats[utt])
-        if self.options.cmn:
-            frames = frames - frames.mean(axis=0)
-        if length is not None and len(frames) < length:
-            frames = np.tile(frames, (-(-length // len(frames)), 1))[:length]
-        return frames
-
-    @staticmethod
-    def _crop(total: int, start: float, length: int | None) -> tuple[int, int | None]:
-        if length is None or total <= length:
-            return 0, None
-        first = int(start * (total - length + 1))
-        return first, first + length
+from sv_py.data import vad
+from sv_py.data.store import AudioStore, FeatureStore
+from sv_py.features import FRONTENDS
+from sv_py.features.arguments import FrameArguments, describe
+from sv_py.features.cmn import normalise
+from sv_py.schema import Features
 
 
-class TrainingBatches:
-    """The batches of one epoch: ``batches[step]`` -> features (B, crop, F) float32, labels (B,) int64.
+class Frames(nn.Module):
+    """The one way from what is stored to what the network sees: front end, if there is one, and mean normalisation.
 
-    Batches depend on (seed, epoch, step) only, so any number of workers and any point of resume give the same ones.
-    The last, smaller batch of an epoch is left out.
+    Maps waveforms (B, N) float32 on the scale of 16-bit integers, or stored features (B, T, F), to frames (B, T, F).
+    In train() mode the front end may dither, by ``generator``.
     """
 
-    def __init__(self, features: FeatureSet, speakers: Sequence[str], phase: Phase, seed: int, epoch: int):
-        self.features, self.phase, self.seed, self.epoch = features, phase, seed, epoch
-        label = {speaker: i for i, speaker in enumerate(speakers)}
-        self._labels = np.array([label[features.utt2spk[u]] for u in features.utts], dtype=np.int64)
-        self._index, self._start = self._plan()
+    def __init__(self, options: Features, frontend: nn.Module | None = None):
+        super().__init__()
+        self.options, self.frontend = options, frontend
 
-    def _plan(self) -> tuple[np.ndarray, np.ndarray]:
-        """Utterance and relative start of each crop of the epoch."""
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, _PLAN], counter=[0, 0, 0, self.epoch]))
-        count = len(self.features)
-        weight = np.ones(count)
-        if self.phase.crops_by_length:
-            frames = np.array([self.features.num_frames[u] for u in self.features.utts], dtype=float)
-            weight = np.maximum(frames, self.phase.crop)
-        # crops per utterance: the whole part for sure, the rest by one systematic draw
-        wanted = np.cumsum(weight / weight.sum() * round(count * self.phase.crops_per_utt))
-        edges = np.floor(wanted + rng.random()).astype(np.int64)
-        repeats = np.diff(edges, prepend=0)
-        index = rng.permutation(np.repeat(np.arange(count), repeats))
-        return index, rng.random(len(index))
+    def forward(self, values: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+        """The frames of a batch of equal lengths."""
+        frames = values if self.frontend is None else self.frontend(values, generator=generator)
+        return normalise(frames, self.options.cmn, self.options.cmn_window)
+
+
+class _Utterances:
+    """What both kinds of sets have. ``id`` says how the frames are made: equal texts, comparable frames.
+
+    ``table`` is the `UtteranceTable`, ``frames`` the way of values to frames. Values are what ``crop`` reads: frames
+    of stored features, or samples.
+    """
+
+    def __init__(self, store: AudioStore | FeatureStore, frames: Frames, identity: str):
+        self.store, self.table = store, store.table
+        self.frames, self.id = frames.eval(), identity
 
     def __len__(self) -> int:
-        return len(self._index) // self.phase.batch_size
+        return len(self.table)
 
-    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        chosen = slice(step * self.phase.batch_size, (step + 1) * self.phase.batch_size)
-        index = self._index[chosen]
-        crops = [
-            self.features.read(self.features.utts[i], start, self.phase.crop)
-            for i, start in zip(index, self._start[chosen], strict=True)
-        ]
-        batch = np.stack(crops)
-        self._mask(batch, step)
-        return batch, self._labels[index]
+    def __contains__(self, utt: str) -> bool:
+        return self.table.find(utt) is not None
 
-    def _mask(self, batch: np.ndarray, step: int) -> None:
-        """Set a random stripe of frames and one of bins to zero (the mean, after mean normalisation)."""
-        longest = self.phase.mask.time, self.phase.mask.frequency
-        if not any(longest):
-            return
-        rng = np.random.Generator(np.random.Philox(key=[self.seed, _MASK], counter=[0, 0, step, self.epoch]))
-        draws = rng.random((2, 2, len(batch)))
-        for axis, most in enumerate(longest):
-            most = min(most, batch.shape[1 + axis])
-            widths = (draws[axis, 0] * (most + 1)).astype(int)
-            firsts = (draws[axis, 1] * (batch.shape[1 + axis] - widths + 1)).astype(int)
-            for crop, first, width in zip(batch, firsts, widths, strict=True):
-                crop[(slice(None),) * axis + (slice(first, first + width),)] = 0.0
+    @property
+    def utts(self) -> list[str]:
+        """All ids, sorted."""
+        return [utt.decode() for utt in self.table.utts.tolist()]
+
+    @property
+    def speakers(self) -> list[str]:
+        """All speakers, sorted: the classes of a training."""
+        return [speaker.decode() for speaker in self.table.speakers.tolist()]
+
+    @torch.inference_mode()
+    def read(self, utt: str) -> np.ndarray:
+        """All frames (T, F) float32 as the network sees them. Raises InputError, also if there are none."""
+        values = torch.from_numpy(self._whole(self.table.row(utt)))
+        frames = self.frames(values[None].float())[0].numpy()
+        if not len(frames):
+            raise InputError(f"'{utt}': {len(values)} samples are too short for a frame", self.store.path)
+        return frames
+
+    def crop(self, row: int, start: float, length: int) -> np.ndarray:
+        """``length`` values from the fraction ``start`` of the places where they can begin; short ones are repeated.
+
+        int16 (length,) or float32 (length, F). Raises InputError that names utterance and file.
+        """
+        total = int(self.table.length[row])
+        if total <= length:
+            return _looped(self.store.read(row), length)
+        first = int(start * (total - length + 1))
+        return self.store.read(row, first, first + length)
+
+    def _whole(self, row: int) -> np.ndarray:
+        return self.store.read(row)
+
+
+class FeatureSet(_Utterances):
+    """The utterances of a data dir that has features."""
+
+    def __init__(self, data_dir: str | Path, options: Features):
+        identity = Path(data_dir, "feats.id")
+        super().__init__(
+            FeatureStore(data_dir, options.vad), Frames(options), identity.read_text() if identity.exists() else ""
+        )
+
+    def values_of(self, frames: int) -> int:
+        """How many values a crop of so many frames takes."""
+        return frames
+
+    def crop(self, row: int, start: float, length: int) -> np.ndarray:
+        """As in the parent class; where silence is dropped, before."""
+        if not self.frames.options.vad:
+            return super().crop(row, start, length)
+        voiced = self.store.read_voiced(row)
+        first = int(start * max(0, len(voiced) - length + 1))
+        return _looped(voiced[first : first + length], length)
+
+    def _whole(self, row: int) -> np.ndarray:
+        return self.store.read_voiced(row) if self.frames.options.vad else self.store.read(row)
+
+
+class AudioSet(_Utterances):
+    """The utterances of a data dir that has audio shards; features are computed as they are asked for.
+
+    ``detector``, name and arguments, finds the speech in whole utterances if ``options`` want only that and the shards
+    hold more; crops need shards of speech. The text ``id`` is that of the features which steps/make_fbank.sh makes so;
+    dropped silence adds the lines of the detector.
+    """
+
+    def __init__(self, data_dir: str | Path, options: Features, detector: tuple[str, FrameArguments] | None = None):
+        store, part = AudioStore(data_dir), options.frontend
+        module = FRONTENDS.build(part.name, part.args)
+        if store.rate != module.sample_frequency:
+            raise InputError(
+                f"has audio of {store.rate} Hz, and the front end takes {module.sample_frequency} Hz", store.path
+            )
+        if options.vad and not store.speech and detector is None:
+            raise InputError("features.vad: its audio has silence: steps/make_shards.sh --apply-vad true", store.path)
+        if store.speech and not options.vad:
+            raise InputError(
+                "its audio has no silence: features.vad, or steps/make_shards.sh without --apply-vad", store.path
+            )
+        self._detector = detector if options.vad and not store.speech else None
+        speech = vad.describe(*self._detector) if self._detector else store.speech
+        super().__init__(store, Frames(options, module), describe(part.name, part.args) + speech)
+
+    def _whole(self, row: int) -> np.ndarray:
+        samples = self.store.read(row)
+        return vad.speech_samples(samples, *self._detector, self.table.utt(row)) if self._detector else samples
+
+    def values_of(self, frames: int) -> int:
+        """How many samples a crop of so many frames takes."""
+        return self.frames.frontend.num_samples(frames)
+
+
+def _looped(values: np.ndarray, length: int) -> np.ndarray:
+    """The first ``length`` values of endless repetitions along the first axis."""
+    return np.concatenate([values] * -(-length // len(values)))[:length]

@@ -1,160 +1,88 @@
-"""Training crops: functions of (seed, epoch, step) and of nothing else, of every utterance, and of sound features."""
-
-from collections import Counter
+"""Utterances as the network sees them, from stored features and from audio: crops, means, silence, sound errors."""
 
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from loader_data import LENGTHS, make_audio, make_features, read_wavs
 
 from sv_py.cli import InputError
-from sv_py.data.dataset import FeatureSet, TrainingBatches
+from sv_py.data.dataset import AudioSet, FeatureSet
+from sv_py.data.vad import DETECTORS, speech_samples
+from sv_py.features import FRONTENDS
+from sv_py.features.arguments import describe
+from sv_py.features.cmn import normalise
 from sv_py.io.ark import write_ark
 from sv_py.io.text import write_table
-from sv_py.schema import Features, Mask, Phase
+from sv_py.registry import Part
+from sv_py.schema import Features
 
-LENGTHS = {f"{spk}-{n}": 20 + 25 * n + i for i, spk in enumerate(("ann", "bob", "cy")) for n in range(4)}
-SPEAKERS = ("ann", "bob", "cy")
-RAW = Features(cmn=False)
+RAW = Features(cmn="none")
+FBANK = Part("kaldi_fbank", FRONTENDS.arguments("kaldi_fbank")(num_mel_bins=20))
 
 
 @pytest.fixture
 def data(tmp_path):
-    """Features of 12 utterances; value [t, 0] is the frame's number t, value [t, 1] that of the utterance, from 1."""
-    feats = {
-        utt: np.stack([np.arange(length), np.full(length, 1 + i), *np.random.default_rng(i).normal(size=(4, length))]).T
-        for i, (utt, length) in enumerate(LENGTHS.items())
-    }
-    write_ark(tmp_path / "feats.ark", tmp_path / "feats.scp", feats.items())
-    voiced = {utt: np.arange(length) % 2 for utt, length in LENGTHS.items()}
-    write_ark(tmp_path / "vad.ark", tmp_path / "vad.scp", voiced.items())
-    write_table(tmp_path / "utt2spk", {utt: utt.split("-")[0] for utt in LENGTHS})
-    write_table(tmp_path / "utt2num_frames", LENGTHS)
-    (tmp_path / "feats.id").write_text("frontend=test\n")
-    return tmp_path
+    return make_features(tmp_path)
 
 
-def batches(folder, options=RAW, seed=1, epoch=0, **phase):
-    phase = Phase(**{"name": "p", "epochs": 1, "batch_size": 4, "crop": 30} | phase)
-    return TrainingBatches(FeatureSet(folder, options), SPEAKERS, phase, seed, epoch)
+@pytest.fixture(scope="module")
+def waves(tiny_wavs):
+    return read_wavs(tiny_wavs)
 
 
-def crops(made):
-    """All crops of an epoch as (first frame, number of the utterance)."""
-    return [(int(crop[0, 0]), int(crop[0, 1]) - 1) for step in range(len(made)) for crop in made[step][0]]
+@pytest.fixture(scope="module")
+def audio_dir(waves, tmp_path_factory):
+    return make_audio(tmp_path_factory.mktemp("audio"), waves)
 
 
-def same(one, other):
-    return all(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in zip(one, other, strict=True))
+def row(utterances, utt):
+    return utterances.table.row(utt)
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
-@pytest.mark.parametrize("first", [0, 2])
-def test_workers_and_the_step_of_a_resume_change_no_bit(data, workers, first):
-    phase = {"mask": Mask(time=5, frequency=2), "crops_per_utt": 2.5}
-    expected = batches(data, **phase)
-    loader = DataLoader(
-        batches(data, **phase), batch_size=None, sampler=range(first, len(expected)), num_workers=workers
-    )
-    found = [(feats.numpy(), labels.numpy()) for feats, labels in loader]
-    assert len(found) == len(expected) - first == 7 - first
-    assert same(found, [expected[step] for step in range(first, len(expected))])
-
-
-def test_steps_can_be_asked_for_in_any_order_and_again(data):
-    made = batches(data, mask=Mask(time=5, frequency=2))
-    expected = [made[step] for step in range(3)]
-    assert same([made[step] for step in (2, 0, 1)], [expected[step] for step in (2, 0, 1)])
-
-
-def test_other_seeds_and_other_epochs_give_other_crops_and_masks(data):
-    orders = [crops(batches(data, seed=seed, epoch=epoch)) for seed, epoch in ((1, 0), (1, 1), (1, 2), (2, 0), (0, 1))]
-    assert len({tuple(order) for order in orders}) == len(orders)
-    masks = [batches(data, epoch=e, mask=Mask(frequency=3), crops_per_utt=9, crop=99)[0][0] == 0 for e in (0, 1)]
-    assert not np.array_equal(*masks)
-
-
-@pytest.mark.parametrize(("crops_per_utt", "expected"), [(1, {1}), (3, {3}), (1.5, {1, 2}), (0.5, {0, 1})])
-def test_each_utterance_is_visited_as_often_as_asked(data, crops_per_utt, expected):
-    made = batches(data, crops_per_utt=crops_per_utt, batch_size=1)
-    visits = Counter(utt for _, utt in crops(made))
-    assert len(made) == round(12 * crops_per_utt)
-    assert {visits[i] for i in range(12)} == expected
-
-
-def test_fractions_of_a_visit_are_made_up_over_the_epochs(data):
-    visits = Counter()
-    for epoch in range(60):
-        visits.update(utt for _, utt in crops(batches(data, epoch=epoch, crops_per_utt=0.5, batch_size=1)))
-    assert all(15 <= visits[i] <= 45 for i in range(12))
-
-
-def test_crops_by_length_visit_long_utterances_in_proportion(data):
-    made = batches(data, crops_by_length=True, crops_per_utt=50, batch_size=1, crop=30)
-    visits = Counter(utt for _, utt in crops(made))
-    weights = np.maximum(list(LENGTHS.values()), 30)
-    assert np.allclose([visits[i] for i in range(12)], 600 * weights / weights.sum(), atol=1)
-
-
-def test_the_last_smaller_batch_is_left_out_and_labels_are_those_of_the_speakers(data):
-    made = batches(data, batch_size=5)
-    assert len(made) == 2
-    feats, labels = made[0]
-    assert feats.dtype == np.float32 and feats.shape == (5, 30, 6) and labels.dtype == np.int64
-    assert [(int(utt) - 1) // 4 for utt in feats[:, 0, 1]] == labels.tolist()
-
-
-def test_crops_are_consecutive_frames_that_begin_anywhere(data):
-    made = batches(data, batch_size=1, crops_per_utt=100)
-    firsts = {}
-    for step in range(len(made)):
-        crop = made[step][0][0]
-        utt = int(crop[0, 1]) - 1
-        if list(LENGTHS.values())[utt] >= 30:
-            assert np.array_equal(crop[:, 0], crop[0, 0] + np.arange(30))
-            firsts.setdefault(utt, set()).add(int(crop[0, 0]))
-    longest = list(LENGTHS).index("cy-3")
-    assert min(firsts[longest]) == 0 and max(firsts[longest]) == LENGTHS["cy-3"] - 30
-
-
-def test_short_utterances_are_repeated(data):
-    frames = FeatureSet(data, RAW).read("ann-0", 0.7, 50)
-    assert np.array_equal(frames[:, 0], np.arange(50) % 20)
+def test_a_set_knows_its_utterances_and_speakers(data):
+    features = FeatureSet(data, RAW)
+    assert len(features) == 12 and features.utts == list(LENGTHS) and features.speakers == ["ann", "bob", "cy"]
+    assert "cy-3" in features and "cy-4" not in features
+    with pytest.raises(InputError, match="no utterance 'cy-4'"):
+        features.read("cy-4")
 
 
 def test_a_whole_utterance_is_read_as_it_is(data):
-    assert np.array_equal(FeatureSet(data, RAW).read("bob-2")[:, 0], np.arange(LENGTHS["bob-2"]))
+    frames = FeatureSet(data, RAW).read("bob-2")
+    assert frames.dtype == np.float32 and np.array_equal(frames[:, 0], np.arange(LENGTHS["bob-2"]))
 
 
-def test_mean_normalisation_leaves_no_mean_in_what_the_network_sees(data):
-    features = FeatureSet(data, Features(cmn=True))
-    for length in (None, 30):
-        assert abs(features.read("cy-3", 0.5, length).mean(axis=0)).max() < 1e-4
-    assert features.read("cy-3")[:, 0].std() > 1
+def test_crops_are_consecutive_frames_that_begin_anywhere(data):
+    features = FeatureSet(data, RAW)
+    firsts = set()
+    for start in np.linspace(0, 1, 500, endpoint=False):
+        crop = features.crop(row(features, "cy-3"), start, 30)
+        assert np.array_equal(crop[:, 0], crop[0, 0] + np.arange(30))
+        firsts.add(int(crop[0, 0]))
+    assert firsts == set(range(LENGTHS["cy-3"] - 30 + 1))
+
+
+@pytest.mark.parametrize("vad", [False, True])
+def test_short_utterances_are_repeated(data, vad):
+    features = FeatureSet(data, Features(cmn="none", vad=vad))
+    frames = features.crop(row(features, "ann-0"), 0.7, 50)
+    expected = np.arange(1, 20, 2) if vad else np.arange(20)
+    assert np.array_equal(frames[:, 0], np.tile(expected, 5)[:50])
+
+
+@pytest.mark.parametrize("cmn", ["utterance", "sliding"])
+def test_means_are_those_of_the_whole_utterance(data, cmn):
+    plain, normalised = FeatureSet(data, RAW).read("cy-3"), FeatureSet(data, Features(cmn=cmn, cmn_window=40))
+    expected = normalise(torch.from_numpy(plain)[None], cmn, 40)[0].numpy()
+    assert np.array_equal(normalised.read("cy-3"), expected) and abs(expected[:, 0].mean()) < 10
 
 
 def test_voice_activity_drops_frames_before_crop_and_mean(data):
-    frames = FeatureSet(data, Features(cmn=False, vad=True)).read("cy-3", 0.5, 30)
+    features = FeatureSet(data, Features(cmn="none", vad=True))
+    frames = features.crop(row(features, "cy-3"), 0.5, 30)
     assert np.array_equal(np.diff(frames[:, 0]), np.full(29, 2)) and frames[0, 0] % 2 == 1
-    normalised = FeatureSet(data, Features(cmn=True, vad=True)).read("cy-3")
+    normalised = FeatureSet(data, Features(vad=True)).read("cy-3")
     assert len(normalised) == LENGTHS["cy-3"] // 2 and abs(normalised.mean(axis=0)).max() < 1e-4
-
-
-@pytest.mark.parametrize("mask", [Mask(time=6), Mask(frequency=3), Mask(time=6, frequency=3), Mask(time=999)])
-def test_masks_are_one_stripe_of_frames_and_one_of_bins(data, mask):
-    made, plain = batches(data, mask=mask), batches(data)
-    widths = set()
-    for step in range(3):
-        masked, original = made[step][0], plain[step][0]
-        for crop, before in zip(masked, original, strict=True):
-            rows, columns = (crop == 0).all(axis=1), (crop == 0).all(axis=0)
-            for stripe, most in ((rows, mask.time), (columns, mask.frequency)):
-                if not (crop == 0).all():
-                    assert stripe.sum() <= most and np.abs(np.diff(stripe.astype(int))).sum() <= 2
-            kept = ~rows[:, None] & ~columns[None]
-            assert np.array_equal(crop[kept], before[kept])
-            widths.add((int(rows.sum()), int(columns.sum())))
-    assert len(widths) > 1
 
 
 def test_nan_in_features_is_an_error_that_names_the_utterance(data):
@@ -170,8 +98,10 @@ def test_nan_in_features_is_an_error_that_names_the_utterance(data):
 def test_an_utterance_without_speech_is_an_error(data):
     silent = {utt: np.zeros(length) for utt, length in LENGTHS.items()}
     write_ark(data / "vad.ark", data / "vad.scp", silent.items())
-    with pytest.raises(InputError, match="'ann-0' has no frames of speech"):
-        FeatureSet(data, Features(vad=True)).read("ann-0")
+    features = FeatureSet(data, Features(vad=True))
+    for read in (lambda: features.read("ann-0"), lambda: features.crop(0, 0.5, 10)):
+        with pytest.raises(InputError, match=r"vad\.ark:\d+: 'ann-0' has no frames of speech"):
+            read()
 
 
 @pytest.mark.parametrize("name", ["feats.scp", "vad.scp", "utt2num_frames"])
@@ -186,12 +116,21 @@ def test_a_table_that_lacks_utterances_is_named_at_once(data, name):
 
 
 def test_counts_and_decisions_that_disagree_with_the_features_are_errors(data):
-    write_table(data / "utt2num_frames", LENGTHS | {"cy-3": 500})
-    with pytest.raises(InputError, match="'cy-3' has fewer frames than utt2num_frames says"):
-        FeatureSet(data, RAW).read("cy-3", 0.99, 30)
+    write_table(data / "utt2num_frames", LENGTHS | {"cy-3": 500, "ann-1": 40})
+    features = FeatureSet(data, RAW)
+    with pytest.raises(InputError, match=r"feats\.2\.ark:\d+: 'cy-3' has not the 500 frames that utt2num_frames says"):
+        features.crop(row(features, "cy-3"), 0.99, 30)
+    with pytest.raises(InputError, match="'ann-1' has not the 40 frames"):
+        features.read("ann-1")
     write_ark(data / "vad.ark", data / "vad.scp", [(utt, np.ones(30)) for utt in LENGTHS])
     with pytest.raises(InputError, match="'ann-0' has 20 frames, and decisions for 30"):
         FeatureSet(data, Features(vad=True)).read("ann-0")
+
+
+def test_vectors_where_features_should_be_are_an_error(data):
+    write_ark(data / "flat.ark", data / "feats.scp", [(utt, np.ones(length)) for utt, length in LENGTHS.items()])
+    with pytest.raises(InputError, match=r"flat\.ark:\d+: 'ann-0' has no matrix of features"):
+        FeatureSet(data, RAW).read("ann-0")
 
 
 def test_the_identity_of_the_features_is_known_or_empty(data):
@@ -200,6 +139,72 @@ def test_the_identity_of_the_features_is_known_or_empty(data):
     assert FeatureSet(data, RAW).id == ""
 
 
-def test_batches_become_tensors_without_a_copy_of_another_type(data):
-    feats, labels = next(iter(DataLoader(batches(data), batch_size=None)))
-    assert feats.dtype == torch.float32 and labels.dtype == torch.int64
+def test_audio_becomes_the_frames_that_its_front_end_makes(audio_dir, waves):
+    utterances = AudioSet(audio_dir, Features(frontend=FBANK))
+    frontend = FRONTENDS.build(FBANK.name, FBANK.args).eval()
+    for utt, samples in waves.items():
+        feats = frontend(torch.from_numpy(samples)[None].float())
+        assert np.array_equal(utterances.read(utt), normalise(feats, "utterance")[0].numpy())
+    assert utterances.id == describe(FBANK.name, FBANK.args)
+
+
+def test_crops_of_audio_are_slices_and_short_recordings_are_repeated(audio_dir, waves):
+    utterances = AudioSet(audio_dir, Features(frontend=FBANK))
+    k, samples = row(utterances, "cal-2"), waves["cal-2"]
+    assert np.array_equal(utterances.crop(k, 0.5, 2000), samples[(first := (len(samples) - 1999) // 2) : first + 2000])
+    assert np.array_equal(utterances.crop(k, 0.9, 40000), np.resize(samples, 40000))
+    assert utterances.values_of(200) == 32240
+
+
+def test_audio_of_another_rate_than_the_front_ends_is_an_error(audio_dir, tmp_path):
+    other = Part("kaldi_fbank", FRONTENDS.arguments("kaldi_fbank")(sample_frequency=8000))
+    with pytest.raises(InputError, match="audio of 16000 Hz, and the front end takes 8000 Hz"):
+        AudioSet(audio_dir, Features(frontend=other))
+
+
+def test_dropping_silence_needs_shards_without_and_marks_the_features(waves, audio_dir, tmp_path):
+    options = Features(frontend=FBANK, vad=True)
+    with pytest.raises(InputError, match=r"features\.vad.*make_shards\.sh --apply-vad"):
+        AudioSet(audio_dir, options)
+    speech = make_audio(tmp_path / "speech", waves, speech="detector=webrtc\n--aggressiveness=2\n")
+    assert AudioSet(speech, options).id == describe(FBANK.name, FBANK.args) + "detector=webrtc\n--aggressiveness=2\n"
+    with pytest.raises(InputError, match=r"no silence: features\.vad"):
+        AudioSet(speech, Features(frontend=FBANK))
+
+
+def test_a_detector_drops_the_silence_of_whole_utterances(audio_dir, waves):
+    detector = "energy", DETECTORS.arguments("energy")(vad_energy_mean_scale=0.95)
+    utterances = AudioSet(audio_dir, Features(frontend=FBANK, vad=True), detector)
+    samples = speech_samples(waves["bea-2"], *detector, "bea-2")
+    assert 400 < len(samples) < len(waves["bea-2"])
+    feats = FRONTENDS.build(FBANK.name, FBANK.args).eval()(torch.from_numpy(samples)[None].float())
+    assert np.array_equal(utterances.read("bea-2"), normalise(feats, "utterance")[0].numpy())
+    assert utterances.id.startswith(describe(FBANK.name, FBANK.args) + "detector=energy\n")
+
+
+def test_a_data_dir_without_audio_shards_says_how_to_make_them(data):
+    with pytest.raises(InputError, match=r"has no audio\.scp: run steps/make_shards\.sh"):
+        AudioSet(data, Features(frontend=FBANK))
+
+
+def test_ten_milliseconds_are_too_short_for_a_frame_but_make_a_crop(tmp_path):
+    audio = {"ann-1": np.ones(160, np.int16), "bob-1": np.ones(16000, np.int16)}
+    utterances = AudioSet(make_audio(tmp_path, audio, 1), Features(frontend=FBANK))
+    with pytest.raises(InputError, match="'ann-1': 160 samples are too short for a frame"):
+        utterances.read("ann-1")
+    assert utterances.crop(0, 0.5, 32240).shape == (32240,)
+
+
+def test_lengths_that_disagree_with_the_audio_are_errors(tmp_path, waves):
+    folder = make_audio(tmp_path, waves)
+    write_table(folder / "utt2num_samples", {utt: len(samples) + 5 for utt, samples in waves.items()})
+    with pytest.raises(InputError, match=r"audio\.0\.ark:\d+: 'ann-1' has not the \d+ samples that utt2num_samples"):
+        AudioSet(folder, Features(frontend=FBANK)).read("ann-1")
+
+
+def test_a_truncated_ark_is_an_error_that_names_utterance_and_file(tmp_path, waves):
+    folder = make_audio(tmp_path, waves)
+    ark = folder / "audio.2.ark"
+    ark.write_bytes(ark.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"audio\.2\.ark: dan-2: truncated"):
+        AudioSet(folder, Features(frontend=FBANK)).read("dan-2")

@@ -1,0 +1,188 @@
+"""Training batches: what is read of each crop, and how that becomes what the network sees.
+
+Two steps, so that a GPU can do the second: `TrainingBatches` reads samples and draws random numbers, in a process
+that reads; `Preparation` augments and computes features, there or in the training process.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sv_py.augmentation.base import Drawn, Sounds
+from sv_py.augmentation.chain import Chain, build_chain
+from sv_py.augmentation.speed import speed, speed_input_samples
+from sv_py.cli import InputError, first_few
+from sv_py.data.dataset import AudioSet, FeatureSet, Frames
+from sv_py.data.plan import plan_epoch, speakers_per_window
+from sv_py.data.random_streams import Kind, stream
+from sv_py.log import logger
+from sv_py.schema import Data, Mask, Phase
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Crops of a batch that go at one speed."""
+
+    speed: float
+    rows: np.ndarray  # their places in the batch, int64 (n,)
+    values: torch.Tensor  # int16 (n, samples), or float32 (n, T, F) of stored features
+
+
+@dataclass(frozen=True)
+class RawBatch:
+    """What was read and drawn for a batch of B crops: numbers, arrays and tensors that travel between processes."""
+
+    crops: list[Crops]  # of each speed that occurs
+    length: int  # values of each crop at its speed
+    labels: np.ndarray  # int64 (B,)
+    drawn: list[Drawn]  # augmentation of each crop
+    stripes: np.ndarray  # where masks begin and how wide they are, uniform on [0, 1): float64 (2, 2, B)
+    dither: int  # seed
+    unreadable: list[str]  # what could not be read and was passed over: messages, one for each utterance
+
+
+class TrainingBatches:
+    """The batches of one epoch: ``batches[step]`` -> RawBatch.
+
+    They depend on seed, epoch, step, data and configuration only: any number of processes, and any point of resume,
+    gives the same ones. ``pools`` are the sounds for augmentation by role. Labels are those of `class_names`.
+
+    An utterance that cannot be read is an InputError; with ``data.max_bad`` the next crop of the plan that can be read
+    stands in for it, with its own label, and the batch says so.
+    """
+
+    def __init__(
+        self, utterances: FeatureSet | AudioSet, phase: Phase, data: Data, seed: int, epoch: int,
+        pools: Mapping[str, Sounds] | None = None,
+    ):  # fmt: skip
+        self.utterances, self.phase, self.data, self.seed, self.epoch = utterances, phase, data, seed, epoch
+        self.speeds = (1.0, *phase.augment.speed)
+        longest = utterances.values_of(phase.crop_range[1])
+        self.plan = plan_epoch(utterances.table, phase, data, seed, epoch, longest)
+        if len(self.plan) == 0:
+            raise InputError(f"phase {phase.name}: less than one batch of {phase.batch_size} in an epoch")
+        if epoch == 0 and data.window:
+            self._warn_of_narrow_windows()
+        self.chain = phase_chain(utterances, phase, pools or {})
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def _warn_of_narrow_windows(self) -> None:
+        table, plan = self.utterances.table, self.plan
+        mixed = speakers_per_window(table, plan)
+        if plan.windows and mixed < len(table.speakers) / 2:
+            logger.warning(
+                "a window of %d shards has %.0f of %d speakers: data.window is too small to mix them",
+                self.data.window, mixed, len(table.speakers),
+            )  # fmt: skip
+
+    def __getitem__(self, step: int) -> RawBatch:
+        least, most = self.phase.crop_range
+        frames = int(stream(self.seed, Kind.LENGTH, self.epoch, step).integers(least, most + 1))
+        length = self.utterances.values_of(frames)
+        first, size = step * self.phase.batch_size, self.phase.batch_size
+        rows, speeds = np.empty(size, np.int64), np.empty(size, np.int64)
+        values, drawn, unreadable = [], [], []
+        for k in range(size):
+            item, crop, numbers = self._read(first + k, length, unreadable)
+            rows[k], speeds[k] = self.plan.rows[item], self.plan.speeds[item]
+            values.append(crop)
+            drawn.append(numbers)
+        crops = [
+            Crops(self.speeds[index], places, torch.from_numpy(np.stack([values[k] for k in places])))
+            for index in np.unique(speeds)
+            for places in [np.flatnonzero(speeds == index)]
+        ]
+        table = self.utterances.table
+        labels = table.speaker[rows].astype(np.int64) + len(table.speakers) * speeds
+        stripes = stream(self.seed, Kind.MASK, self.epoch, step).random((2, 2, size))
+        dither = int(stream(self.seed, Kind.DITHER, self.epoch, step).integers(1 << 63))
+        return RawBatch(crops, length, labels, drawn, stripes, dither, unreadable)
+
+    def _read(self, item: int, length: int, unreadable: list[str]) -> tuple[int, np.ndarray, Drawn]:
+        """The first crop of the plan from ``item`` on that can be read: its place, values, and augmentation."""
+        plan = self.plan
+        for place in range(item, item + len(plan.rows)):
+            place %= len(plan.rows)
+            row, factor = int(plan.rows[place]), self.speeds[plan.speeds[place]]
+            rng = stream(self.seed, Kind.ITEM, self.epoch, row, int(plan.visits[place]))
+            needed = length if factor == 1 else speed_input_samples(length, factor)
+            try:
+                crop = self.utterances.crop(row, rng.random(), needed)
+                return place, crop, self.chain.draw(rng, length, row) if self.chain else []
+            except InputError as error:  # of the utterance, or of one that is mixed into it
+                if str(error) not in unreadable:
+                    unreadable.append(str(error))
+            if len(unreadable) > self.data.max_bad:
+                break
+        raise too_many(unreadable, self.data.max_bad)
+
+
+def too_many(unreadable: Sequence[str], allowed: int) -> InputError:
+    """The error that ends a run for utterances which cannot be read."""
+    if allowed == 0:
+        return InputError(unreadable[0])
+    shown = first_few(unreadable)
+    return InputError(f"{len(unreadable)} utterances cannot be read, and data.max_bad is {allowed}: {shown}")
+
+
+def class_names(speakers: Sequence[str], speeds: Sequence[float] = ()) -> list[str]:
+    """The classes of a training by label: all speakers, then, for each further speed, all of them at that speed."""
+    return [*speakers, *(f"sp{factor:g}-{speaker}" for factor in speeds for speaker in speakers)]
+
+
+def phase_chain(utterances: FeatureSet | AudioSet, phase: Phase, pools: Mapping[str, Sounds]) -> Chain | None:
+    """What a phase does to waveforms; None for nothing. Raises InputError for a role that is not bound."""
+    if not phase.augment.waveform:
+        return None
+    return build_chain(phase.augment.waveform, pools, utterances.store.rate)
+
+
+class Preparation:
+    """``prepare(raw)`` -> frames (B, T, F) float32 and labels (B,) int64, on ``device``.
+
+    Speed, augmentation, front end, mean normalisation, masks: a function of the RawBatch alone.
+    """
+
+    def __init__(self, frames: Frames, chain: Chain | None, mask: Mask, device: torch.device):
+        self.frames = copy.deepcopy(frames).train().to(device)
+        self.chain, self.mask, self.device = chain, mask, device
+
+    @torch.no_grad()
+    def __call__(self, raw: RawBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The batch."""
+        values = self._at_speed(raw)
+        if self.chain is not None:
+            values = self.chain.apply(values, raw.drawn)
+        generator = torch.Generator(self.device).manual_seed(raw.dither)
+        frames = self.frames(values, generator)
+        _mask(frames, self.mask, raw.stripes)
+        return frames, torch.from_numpy(raw.labels).to(self.device, non_blocking=True)
+
+    def _at_speed(self, raw: RawBatch) -> torch.Tensor:
+        """The crops in the order of the batch, as they are at their speeds."""
+        shape = (len(raw.labels), raw.length, *raw.crops[0].values.shape[2:])
+        values = torch.empty(shape, device=self.device)
+        for crops in raw.crops:
+            read = crops.values.to(self.device, non_blocking=True).float()
+            if crops.speed != 1:
+                read = speed(read, crops.speed, raw.length)
+            values[torch.from_numpy(crops.rows).to(self.device)] = read
+        return values
+
+
+def _mask(frames: torch.Tensor, mask: Mask, stripes: np.ndarray) -> None:
+    """Set a stripe of frames and one of bins to zero in each of (B, T, F): the mean, after mean normalisation."""
+    for axis, most in enumerate((mask.time, mask.frequency), 1):
+        if most:
+            size = frames.shape[axis]
+            width = np.floor(stripes[axis - 1, 0] * (min(most, size) + 1))
+            first = np.floor(stripes[axis - 1, 1] * (size - width + 1))
+            place = np.arange(size)
+            inside = (place >= first[:, None]) & (place < (first + width)[:, None])
+            shape = (len(frames), *(size if a == axis else 1 for a in (1, 2)))
+            frames.masked_fill_(torch.from_numpy(inside).to(frames.device).view(shape), 0.0)

@@ -1,0 +1,182 @@
+"""Batches on their way to the training: read ahead by processes, in order, with the waiting measured."""
+
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from sv_py.cli import InputError
+from sv_py.data.batches import Preparation, RawBatch, TrainingBatches, too_many
+from sv_py.data.plan import rank_steps
+from sv_py.log import logger
+
+_BLOCK = 1 << 22  # bytes read at once of a shard that is fetched
+
+
+class ReadAhead:
+    """The batches of an epoch from a step on: ``with ReadAhead(...) as batches: for frames, labels in batches: ...``.
+
+    ``workers`` processes read them ahead, or the calling one does. On a CPU they also prepare them, with one thread
+    each; a GPU prepares in the calling process. Rank ``rank`` of ``ranks`` training processes gets every ``ranks``-th
+    batch. ``unreadable`` grows by a message for each utterance that cannot be read; it may be handed from epoch to
+    epoch.
+
+    Inside the block, InputError ends the run with one line: an utterance that cannot be read (more than
+    ``data.max_bad``), or a reading process that was killed.
+    """
+
+    def __init__(
+        self, batches: TrainingBatches, prepare: Preparation, workers: int = 0, first: int = 0,
+        rank: int = 0, ranks: int = 1, unreadable: list[str] | None = None,
+    ):  # fmt: skip
+        self.batches, self.prepare = batches, prepare
+        self.steps = rank_steps(first, len(batches), rank, ranks)
+        self.unreadable = [] if unreadable is None else unreadable
+        self.waited = self.seconds = 0.0  # for data, and altogether
+        self._workers, self._on_cpu = workers, prepare.device.type == "cpu"
+        self._items = None
+        self._fetcher: ShardFetcher | None = None
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @property
+    def data_wait(self) -> float:
+        """The share of the time so far in which the training waited for a batch."""
+        return self.waited / self.seconds if self.seconds else 0.0
+
+    def __enter__(self) -> "ReadAhead":
+        dataset = _Items(self.batches, self.prepare if self._on_cpu else None)
+        context = "fork" if self._workers else None  # memory maps and open files are shared, nothing is copied
+        with warnings.catch_warnings():  # of more processes than cores: that is the user's choice
+            warnings.filterwarnings("ignore", message="This DataLoader will create")
+            self._items = iter(
+                DataLoader(
+                    dataset, batch_size=None, sampler=self.steps, num_workers=self._workers, collate_fn=_as_it_is,
+                    multiprocessing_context=context,
+                )
+            )  # fmt: skip
+        if self.batches.data.fetch == "shards":
+            self._fetcher = ShardFetcher(self.batches.plan.windows, self.batches.utterances.table.shards)
+            self._fetcher.start()  # after the processes: they must not inherit a thread's locks
+        return self
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        start = time.monotonic()
+        for step in self.steps:
+            if self._fetcher is not None:
+                self._fetcher.reach(self.batches.plan.window_of(step))
+            before = time.monotonic()
+            item = next(self._items)
+            self.waited += time.monotonic() - before
+            self.seconds = time.monotonic() - start
+            if isinstance(item, InputError):
+                raise item
+            raw_or_ready, unreadable = item
+            self._count(unreadable)
+            yield raw_or_ready if self._on_cpu else self.prepare(raw_or_ready)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._items = None  # ends the processes
+        if self._fetcher is not None:
+            self._fetcher.stop()
+        if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+            reason = " ".join(str(error).split("\n")[0].split())
+            raise InputError(
+                f"a process that reads training data died ({reason}): out of memory, or of room in /dev/shm? "
+                "Run again with fewer --num-workers: the training goes on from its last checkpoint"
+            ) from None
+
+    def _count(self, unreadable: list[str]) -> None:
+        for message in unreadable:
+            if message not in self.unreadable:
+                logger.warning("left out: %s", message)
+                self.unreadable.append(message)
+        if len(self.unreadable) > self.batches.data.max_bad:
+            raise too_many(self.unreadable, self.batches.data.max_bad)
+
+
+class _Items(Dataset):
+    """What a reading process makes of a step: (batch, utterances left out), or the InputError that ends the run."""
+
+    def __init__(self, batches: TrainingBatches, prepare: Preparation | None):
+        self.batches, self.prepare = batches, prepare
+
+    def __getitem__(self, step: int) -> tuple[RawBatch | tuple[torch.Tensor, torch.Tensor], list[str]] | InputError:
+        try:
+            raw = self.batches[step]
+        except InputError as error:  # as a value: raised here, it would come with the other process's traceback
+            return error
+        if self.prepare is None:
+            return raw, raw.unreadable
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as in a reading process: sums over several threads have other last bits
+        try:
+            return self.prepare(raw), raw.unreadable
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _as_it_is(item: object) -> object:
+    return item
+
+
+class ShardFetcher:
+    """A thread that reads the shards of the coming window from end to end, so that they are in the page cache.
+
+    For network file systems, which are fast in a row and slow in pieces: the reading processes then find their slices
+    in memory. At most the window in use and the next one are fetched; nothing is kept in this process. What cannot be
+    read is left to those who need it.
+    """
+
+    def __init__(self, windows: Sequence[Sequence[int]], shards: Sequence[str]):
+        self.fetched: list[str] = []  # in the order of reading
+        self._windows, self._shards = windows, shards
+        self._reached, self._stopped = 0, False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="shard fetcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin with the first window."""
+        self._thread.start()
+
+    def reach(self, window: int) -> None:
+        """Training is in this window now."""
+        with self._changed:
+            self._reached = window
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """End, in the middle of a shard if need be."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        for number, window in enumerate(self._windows):
+            with self._changed:
+                self._changed.wait_for(lambda number=number: self._stopped or number <= self._reached + 1)
+                behind = number < self._reached
+            if self._stopped:
+                return
+            if not behind:  # as at a resume: what is over is not read again
+                for shard in window:
+                    self._fetch(self._shards[shard])
+
+    def _fetch(self, path: str) -> None:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                block = bytearray(_BLOCK)
+                while not self._stopped and file.readinto(block):
+                    pass
+            if not self._stopped:
+                self.fetched.append(path)
+        except OSError as error:
+            logger.warning("cannot fetch %s: %s", path, error)

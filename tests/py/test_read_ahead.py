@@ -1,0 +1,222 @@
+"""Reading ahead: the same batches by any number of processes and ranks and from any step; deaths and damage end it."""
+
+import hashlib
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+import torch
+from loader_data import make_audio, read_wavs
+from torch.utils.data import DataLoader
+
+from sv_py.augmentation import AUGMENTATIONS
+from sv_py.cli import InputError
+from sv_py.data.batches import Preparation, TrainingBatches
+from sv_py.data.dataset import AudioSet
+from sv_py.data.pool import Pool
+from sv_py.data.read_ahead import ReadAhead, ShardFetcher
+from sv_py.features import FRONTENDS
+from sv_py.registry import Part
+from sv_py.schema import Augment, Data, Features, Mask, Phase
+
+FBANK = Part("kaldi_fbank", FRONTENDS.arguments("kaldi_fbank")(num_mel_bins=20, dither=1.0))
+NOISE, REVERB = (Part(name, AUGMENTATIONS.arguments(name)(probability=0.5)) for name in ("noise", "reverb"))
+PHASE = Phase(
+    "p", 1, batch_size=4, crop=(30, 40), crops_per_utt=7.5, mask=Mask(time=5, frequency=3),
+    augment=Augment(speed=(0.9, 1.1), waveform=(NOISE, REVERB)),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def waves(tiny_wavs):
+    return read_wavs(tiny_wavs)
+
+
+@pytest.fixture
+def folder(waves, tmp_path):
+    return make_audio(tmp_path / "audio", waves, shards=4)
+
+
+def open_batches(folder, seed=0, epoch=0, phase=PHASE, **data):
+    utterances = AudioSet(folder, Features(frontend=FBANK))
+    pools = dict.fromkeys(("noise", "rir"), Pool(utterances.store))
+    made = TrainingBatches(utterances, phase, Data(source="audio", **data), seed, epoch, pools)
+    return made, Preparation(utterances.frames, made.chain, phase.mask, torch.device("cpu"))
+
+
+def digest(frames, labels):
+    return hashlib.sha256(frames.numpy().tobytes() + labels.numpy().tobytes()).hexdigest()
+
+
+def digests(folder, workers=0, first=0, rank=0, ranks=1, **options):
+    with ReadAhead(*open_batches(folder, **options), workers, first, rank, ranks) as batches:
+        found = [digest(*batch) for batch in batches]
+        assert len(found) == len(batches)
+    return found
+
+
+@pytest.mark.parametrize("fetch", ["slices", "shards"])
+def test_processes_resumes_ranks_and_fetching_change_no_bit_of_any_batch(folder, fetch):
+    options = {"fetch": fetch, "window": 2}
+    expected = digests(folder, window=2)
+    assert len(expected) == len(set(expected)) == 15
+    for workers in (0, 1, 3):
+        for first in (0, 1, 6):
+            assert digests(folder, workers, first, **options) == expected[first:]
+    for ranks in (2, 3):
+        for first in (0, 2):
+            parts = [digests(folder, rank, first, rank, ranks, **options) for rank in range(ranks)]
+            together = [one for batch in zip(*parts, strict=True) for one in batch]
+            assert together == expected[first * ranks : 15 // ranks * ranks]
+
+
+def test_other_seeds_and_epochs_give_other_batches(folder):
+    assert (
+        len({one for place in ((0, 0), (1, 0), (0, 1)) for one in digests(folder, 0, seed=place[0], epoch=place[1])})
+        == 45
+    )
+
+
+def test_threads_of_the_training_process_change_no_bit(folder):
+    expected, threads = digests(folder, 1), torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        assert digests(folder, 0) == expected
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_what_reading_processes_hand_to_a_gpu_is_prepared_to_the_same_batches(folder):
+    made, prepare = open_batches(folder)
+    raws = DataLoader(made, batch_size=None, num_workers=2, collate_fn=lambda raw: raw)
+    assert [digest(*prepare(raw)) for raw in raws] == digests(folder)
+
+
+def test_waiting_for_data_is_measured(folder):
+    with ReadAhead(*open_batches(folder)) as batches:
+        assert batches.data_wait == 0
+        for _ in batches:
+            time.sleep(0.02)
+    assert 0 < batches.waited < batches.seconds and batches.seconds > 0.28
+    assert batches.data_wait == batches.waited / batches.seconds
+
+
+def truncate(folder, shard=1):
+    ark = folder / f"audio.{shard}.ark"
+    ark.write_bytes(ark.read_bytes()[:-2000])  # of two utterances the second loses its end
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_truncated_ark_ends_the_run_with_utterance_and_file_and_no_traceback(folder, workers):
+    made, prepare = open_batches(folder)
+    truncate(folder)
+    with pytest.raises(InputError) as caught, ReadAhead(made, prepare, workers) as batches:
+        for _ in batches:
+            pass
+    assert "audio.1.ark: bea-2: truncated" in str(caught.value)
+    assert "Traceback" not in str(caught.value) and str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_damage_up_to_the_limit_is_passed_over_counted_and_the_same_everywhere(folder, workers, caplog):
+    truncate(folder)
+    known = []
+    made, prepare = open_batches(folder, max_bad=1)
+    with ReadAhead(made, prepare, workers, unreadable=known) as batches:
+        found = [digest(*batch) for batch in batches]
+    assert found == digests(folder, max_bad=1) and len(found) == 15
+    assert len(known) == 1 and "audio.1.ark: bea-2: truncated" in known[0]
+    assert sum("left out" in record.message and "bea-2" in record.message for record in caplog.records) == 2
+
+
+def test_damage_beyond_the_limit_ends_the_run_with_names_also_over_epochs(folder):
+    truncate(folder, 1)
+    truncate(folder, 3)
+    with pytest.raises(InputError, match=r"2 utterances cannot be read, and data\.max_bad is 1: .*-2: .*-2: "):
+        digests(folder, 2, max_bad=1)
+    batches = ReadAhead(*open_batches(folder, max_bad=2), unreadable=["old-1: of an earlier epoch"])
+    with pytest.raises(InputError, match=r"3 utterances cannot be read, and data\.max_bad is 2: old-1"), batches:
+        list(batches)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+def test_a_reading_process_that_is_killed_ends_the_run_with_a_message(folder, sign):
+    batches = ReadAhead(*open_batches(folder), 2)
+    start = time.monotonic()
+    with pytest.raises(InputError, match=r"a process that reads training data died \(.*\): out of memory"), batches:
+        for step, _ in enumerate(batches):
+            if step == 2:
+                for process in batches._items._workers:
+                    os.kill(process.pid, sign)
+            time.sleep(0.05)
+    assert time.monotonic() - start < 15
+
+
+def test_the_block_can_be_left_early_and_leaves_no_process_or_thread(folder):
+    made, prepare = open_batches(folder, fetch="shards", window=2)
+    with ReadAhead(made, prepare, 2) as batches:
+        processes = list(batches._items._workers)
+        next(iter(batches))
+    assert not any(process.is_alive() for process in processes)
+    assert not [thread for thread in threading.enumerate() if thread.name == "shard fetcher"]
+
+
+def wait_for(condition):
+    end = time.monotonic() + 10
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert condition()
+
+
+def test_shards_are_fetched_in_the_plans_order_one_window_ahead(folder):
+    shards = [str(folder / f"audio.{k}.ark") for k in range(4)]
+    fetcher = ShardFetcher([[2], [0], [3], [1]], shards)
+    fetcher.start()
+    wait_for(lambda: len(fetcher.fetched) == 2)
+    time.sleep(0.1)
+    assert fetcher.fetched == [shards[2], shards[0]]
+    fetcher.reach(1)
+    wait_for(lambda: len(fetcher.fetched) == 3)
+    fetcher.reach(3)
+    wait_for(lambda: len(fetcher.fetched) == 4)
+    fetcher.stop()
+    assert fetcher.fetched == [shards[k] for k in (2, 0, 3, 1)]
+
+
+def test_a_resume_fetches_nothing_that_is_over_and_a_missing_shard_is_left_to_its_reader(folder, caplog):
+    shards = [str(folder / f"audio.{k}.ark") for k in range(4)]
+    (folder / "audio.1.ark").unlink()
+    fetcher = ShardFetcher([[2], [0], [3, 1]], shards)
+    fetcher.reach(2)
+    fetcher.start()
+    wait_for(lambda: fetcher.fetched == [shards[3]] and "cannot fetch" in caplog.text)
+    fetcher.stop()
+
+
+def test_fetching_stops_in_the_middle_of_a_shard(tmp_path):
+    pipe = tmp_path / "shard"
+    with open(pipe, "wb") as file:
+        file.truncate(1 << 40)  # a terabyte of zeros that takes no room
+    fetcher = ShardFetcher([[0]], [str(pipe)])
+    fetcher.start()
+    time.sleep(0.1)
+    start = time.monotonic()
+    fetcher.stop()
+    assert time.monotonic() - start < 2 and fetcher.fetched == []
+
+
+def test_a_command_ends_with_one_line_when_its_data_is_damaged(folder, run, root):
+    truncate(folder)
+    code = f"""
+import sys
+sys.path[:0] = [{str(root)!r}, {str(root / "tests/py")!r}]
+from sv_py.cli import command
+from test_read_ahead import digests
+command(lambda: print(digests({str(folder)!r}, 2)) or 0)
+"""
+    done = run(sys.executable, "-c", code, code=1)
+    assert done.stderr.count("\n") == 1 and "bea-2: truncated" in done.stderr and not done.stdout
