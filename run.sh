@@ -18,10 +18,12 @@ corpora=mini                      # corpora to prepare if a set lies in data/: e
 corpus_dir=                       # folder of the one corpus, if not that of conf/corpora.sh
 train_set=data/mini_train         # Kaldi data dir to train on; several are combined
 test_sets=data/mini_test          # Kaldi data dirs with trials or trials_<name>
+augment_set=()                    # ROLE=DIR: data dir with the noise, music, speech or rir of the experiment's augmentation; may be repeated
 model=                            # evaluate this model; nothing is trained and the training set is not needed
 nj=                               # <int> parallel jobs; if empty, the number of cores
 gpu=                              # <int> 1: use a GPU; 0: none; if empty, one where there is one
 num_threads=0                     # <int> CPU threads of the training; 0: PyTorch's choice
+num_workers=0                     # <int> processes that read and augment ahead of the training; 0: it does so itself
 allow_pipes=false                 # <bool> run the commands that stand in a wav.scp
 allow_train_speakers=false        # <bool> accept test speakers that are in the training data
 restart=false                     # <bool> discard what the experiment has trained
@@ -45,6 +47,7 @@ check_range --stage "${stage:-0}" 0 9
 check_range --nj "$nj" 1 100000
 check_range --gpu "$gpu" 0 1
 check_range --num-threads "$num_threads" 0 1024
+check_range --num-workers "$num_workers" 0 1024
 if [ -n "$model" ]; then
   [ -f "$model" ] || usage_error "no such model: $model"
   train_set=
@@ -55,8 +58,10 @@ fi
 read -ra corpora <<< "$corpora"
 read -ra train_dirs <<< "$train_set"
 read -ra test_dirs <<< "$test_sets"
-check_dirs ${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}"
-any_own ${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}" || corpora=()
+augment_dirs=(${augment_set[@]+"${augment_set[@]#*=}"})
+dirs=(${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}" ${augment_dirs[@]+"${augment_dirs[@]}"})
+check_dirs "${dirs[@]}"
+any_own "${dirs[@]}" || corpora=()
 check_corpora "$corpus_dir" ${corpora[@]+"${corpora[@]}"}
 train=$(combined_dir ${train_dirs[@]+"${train_dirs[@]}"})
 read -ra tests <<< "$(local_dirs "${test_dirs[@]}")"
@@ -66,8 +71,9 @@ check_config "$config" "$exp" "$new" ${set[@]+"${set[@]}"}
 lock_dir "$exp"
 install_config "$new" "$exp"
 python -m sv_py.provenance --out-dir "$exp/launches" --input "$exp/config.yaml" -- "${launch[@]}"
-read -r min_frames min_utts dev_speakers dev_trials dev_seed backend bootstrap <<< "$(python -m sv_py.config \
-  "$exp/config.yaml" --get hold_out.{min_frames,min_utts,dev_speakers,dev_trials,seed} scoring.{backend.name,bootstrap})"
+read -r data_source use_vad min_frames min_utts dev_speakers dev_trials dev_seed backend bootstrap <<< "$(python -m sv_py.config \
+  "$exp/config.yaml" --get data.source features.vad hold_out.{min_frames,min_utts,dev_speakers,dev_trials,seed} scoring.{backend.name,bootstrap})"
+read -r frames counts id <<< "$(input_tables "$data_source")"
 sections=$exp/.done/sections jobs=(--nj "$nj" --cmd "$train_cmd") extract=(--nj "$nj" --cmd "$train_cmd")
 if [ "$gpu" -gt 0 ]; then extract=(--nj 1 --gpu 1 --cmd "$cuda_cmd"); fi
 
@@ -77,40 +83,29 @@ for corpus in ${corpora[@]+"${corpora[@]}"}; do
   run_stage 0 "find_$corpus" data -- find_corpus "$corpus" "$corpus_dir"
   run_stage 1 "prepare_$corpus" data "data/corpora/$corpus" -- prepare_corpus "$corpus"
 done
-for dir in ${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}"; do
+for dir in "${dirs[@]}"; do
   is_outside "$dir" || continue
   name=$(basename "$dir")
-  mapfile -t inputs < <(existing "$dir"/{utt2spk,wav.scp,segments,spk2gender,feats.scp,feats.id,vad.scp,trials} "$dir"/trials_*)
+  mapfile -t inputs < <(existing "$dir"/{utt2spk,wav.scp,segments,spk2gender,feats.scp,feats.id,audio.scp,audio.id,vad.scp,trials} "$dir"/trials_*)
   run_stage 1 "copy_$name" "data/$name" "${inputs[@]}" -- utils/copy_data_dir.sh "$dir" "data/$name"
 done
-for dir in "${tests[@]}"; do
-  name=$(basename "$dir")
-  if [ -e "trials/$name" ]; then
-    run_stage 1 "trials_$name" "$dir" "trials/$name" -- install_file "trials/$name" "$dir/trials"
-  fi
-done
+for dir in "${tests[@]}"; do install_trials "$dir"; done
 if [ "${#train_dirs[@]}" -gt 1 ]; then
   read -ra parts <<< "$(local_dirs "${train_dirs[@]}")"
   mapfile -t inputs < <(for dir in "${parts[@]}"; do existing "$dir"/{utt2spk,wav.scp,segments,spk2gender}; done)
   run_stage 1 "combine_$(basename "$train")" "$train" "${inputs[@]}" -- utils/combine_data.sh "$train" "${parts[@]}"
 fi
 
-# Stage 2: filter banks and voice activity.
-for dir in ${train:+"$train"} "${tests[@]}"; do
-  name=$(basename "$dir")
-  mapfile -t inputs < <(existing "$dir"/{utt2spk,wav.scp,segments})
-  run_stage 2 "fbank_$name" "$dir" ${inputs[@]+"${inputs[@]}"} "$(conf_file fbank.conf)" -- \
-    steps/make_fbank.sh "${jobs[@]}" --allow-pipes "$allow_pipes" "$dir"
-  run_stage 2 "vad_$name" "$dir" ${inputs[@]+"${inputs[@]}"} "$dir/utt2num_frames" "$(conf_file vad.conf)" -- \
-    steps/compute_vad.sh "${jobs[@]}" --allow-pipes "$allow_pipes" "$dir"
-done
+# Stage 2: what the experiment reads: features, or audio of which it makes features on the fly; voice activity if it is used.
+for dir in ${train:+"$train"} "${tests[@]}"; do make_inputs "$data_source" "$use_vad" "$dir"; done
+if [ -n "$train" ]; then bind_roles ${augment_set[@]+"${augment_set[@]}"}; fi
 unlock_dir data
 
 # Stage 3: what trains, and the speakers whose error rate is watched meanwhile. Bad trial lists are found before training.
 if [ -n "$train" ]; then
-  run_stage 3 filter "$exp/data/all" "$train"/{feats.scp,utt2spk,utt2num_frames} "$sections/hold_out.yaml" -- \
-    steps/filter_data_dir.sh --min-frames "$min_frames" --min-utts "$min_utts" "$train" "$exp/data/all"
-  mapfile -t inputs < <(existing "$exp"/data/all/{feats.scp,utt2spk,spk2gender})
+  run_stage 3 filter "$exp/data/all" "$train"/{"$frames",utt2spk,"$counts"} "$sections/hold_out.yaml" -- \
+    steps/filter_data_dir.sh --source "$data_source" --min-frames "$min_frames" --min-utts "$min_utts" "$train" "$exp/data/all"
+  mapfile -t inputs < <(existing "$exp"/data/all/{"$frames",utt2spk,spk2gender})
   run_stage 3 hold_out "$exp/data/train" ${inputs[@]+"${inputs[@]}"} "$sections/hold_out.yaml" -- \
     steps/hold_out_dev.sh --speakers "$dev_speakers" --trials "$dev_trials" --seed "$dev_seed" "$exp"/data/{all,train,dev}
 fi
@@ -122,15 +117,16 @@ run_stage 3 check_trials "$exp" ${train:+"$train/utt2spk"} ${lists[@]+"${lists[@
 # Stage 4: all phases of the training; it goes on from the newest checkpoint.
 if [ -n "$train" ]; then
   model=$exp/final.pt
-  run_stage 4 train "$exp" "$exp"/data/train/{feats.scp,utt2spk,feats.id} "$exp/data/dev/trials" "$sections/train.yaml" -- \
-    steps/train.sh --cmd "$cuda_cmd" --gpu "$gpu" --num-threads "$num_threads" --restart "$restart" \
-    "$exp/config.yaml" "$exp/data/train" "$exp/data/dev" "$exp"
+  run_stage 4 train "$exp" "$exp"/data/train/{"$frames",utt2spk,"$id"} "$exp/data/dev/trials" "$sections/train.yaml" \
+    ${roles[@]+"${roles[@]/%//audio.scp}"} -- \
+    steps/train.sh --cmd "$cuda_cmd" --gpu "$gpu" --num-threads "$num_threads" --num-workers "$num_workers" --restart "$restart" \
+    ${role_options[@]+"${role_options[@]}"} "$exp/config.yaml" "$exp/data/train" "$exp/data/dev" "$exp"
 fi
 
 # Stage 5: embeddings. Stage 6: scores of each trial list. Stage 9: error rates.
 for dir in "${tests[@]}"; do
   name=$(basename "$dir")
-  run_stage 5 "extract_$name" "$exp" "$model" "$dir"/{feats.scp,feats.id} -- \
+  run_stage 5 "extract_$name" "$exp" "$model" "$dir"/{"$frames","$id"} -- \
     steps/extract_embeddings.sh "${extract[@]}" "$model" "$dir" "$exp/embeddings/$name"
 done
 scores=() names=()

@@ -7,6 +7,7 @@ set -euo pipefail
 
 # Begin configuration section.
 min_frames=50         # <int> shortest utterance
+source=feats          # what is to train: feats, or audio, of which a frame is 10 ms
 min_voiced_frames=0   # <int> least speech in an utterance, by vad.scp
 min_utts=1            # <int> fewest such utterances of a speaker
 # End configuration section.
@@ -17,6 +18,6 @@ expect_arguments 2 2 "$@"
 
 lists=$(mktemp -d)
 trap 'rm -rf "$lists"' EXIT
-python -m sv_py.select_utts --min-frames "$min_frames" --min-voiced-frames "$min_voiced_frames" \
+python -m sv_py.select_utts --source "$source" --min-frames "$min_frames" --min-voiced-frames "$min_voiced_frames" \
   --min-utts "$min_utts" "$1" "$lists/utts"
 "$SV_ROOT/utils/subset_data_dir.sh" --utt-list "$lists/utts" "$1" "$2"

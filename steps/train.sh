@@ -9,7 +9,8 @@ set -euo pipefail
 cmd=cmd_local.sh   # how to run the job, docs/queue.md
 gpu=0              # <int> 1: a GPU; 0: CPU
 num_threads=0      # <int> CPU threads; 0: PyTorch's choice. Results are equal to the bit for equal numbers only
-num_workers=0      # <int> processes that read features ahead
+num_workers=0      # <int> processes that read, and augment, ahead of the training; 0: it does so itself
+augment_set=()     # ROLE=DIR: data dir with audio shards for a role of the augmentation, e.g. noise; may be repeated
 restart=false      # <bool> discard what was trained before
 # End configuration section.
 
@@ -17,16 +18,18 @@ restart=false      # <bool> discard what was trained before
 . "$SV_ROOT/utils/parse_options.sh"
 expect_arguments 4 4 "$@"
 
-for f in "$1" "$2/feats.scp" "$3/trials"; do
+for f in "$1" "$2/utt2spk" "$3/trials"; do
   [ -f "$f" ] || { echo "$0: no such file: $f" >&2; exit 1; }
 done
 [ "$gpu" -le 1 ] || usage_error "one process trains, on one GPU at most, not on $gpu"
 device=cpu
 if [ "$gpu" -gt 0 ]; then device=cuda; fi
+roles=()
+for role in ${augment_set[@]+"${augment_set[@]}"}; do roles+=(--augment-set "$role"); done
 mkdir -p "$4/log"
 : > "$4/log/train.log"
 tail -n +1 -s 0.5 -F --pid $$ "$4/log/train.log" >&2 2>/dev/null & # hours of training are worth watching
 # shellcheck disable=SC2086 # $cmd is a command with its options
 $cmd --gpu "$gpu" "$4/log/train.log" \
   python -m sv_py.train --device "$device" --num-threads "$num_threads" --num-workers "$num_workers" \
-  --restart "$restart" "$1" "$2" "$3" "$4"
+  --restart "$restart" ${roles[@]+"${roles[@]}"} "$1" "$2" "$3" "$4"

@@ -1,16 +1,16 @@
 """Extract the embeddings of one split of a data dir (a job of steps/extract_embeddings.sh)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from sv_py import log
 from sv_py.cli import Parser, command
-from sv_py.data.dataset import FeatureSet
-from sv_py.io.ark import split_place, write_ark
+from sv_py.data.vad import read_detector
+from sv_py.io.ark import write_ark
 from sv_py.io.current import Done, file_states
-from sv_py.io.text import read_table
-from sv_py.train.model import embed, load_model
+from sv_py.train.model import embed, load_model, open_set
 
 
 def main() -> None:
@@ -18,6 +18,10 @@ def main() -> None:
     parser = Parser(prog="python -m sv_py.extract", description=__doc__)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument("--num-threads", type=int, default=1, help="CPU threads")
+    parser.add_argument(
+        "--apply-vad", choices=("true", "false"), help="extract from the speech only; default: as in training"
+    )
+    parser.add_argument("--vad-config", type=Path, help="detector for audio shards that hold more than speech")
     parser.add_argument("model", type=Path, help="final.pt or a checkpoint")
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("ark", type=Path)
@@ -25,19 +29,24 @@ def main() -> None:
     args = parser.parse_args()
     log.setup()
     torch.set_num_threads(args.num_threads)
-    inputs = [args.model, *(args.data_dir / name for name in ("feats.scp", "feats.id", "vad.scp"))]
-    arks = {split_place(place, utt)[0] for utt, place in read_table(args.data_dir / "feats.scp").items()}
-    done = Done(args.scp.with_suffix(".done"), [*inputs, file_states(sorted(arks))], [args.ark, args.scp])
+    device = torch.device(args.device)
+    model = load_model(args.model, device)
+    config = model.config
+    if args.apply_vad:
+        config = replace(config, features=replace(config.features, vad=args.apply_vad == "true"))
+    detector = read_detector(args.vad_config) if args.vad_config and config.features.vad else None
+    utterances = open_set(args.data_dir, config, detector)
+    model.check(utterances, silence=args.apply_vad is None)
+    tables = utterances.store.tables  # the name of whose columns is a digest of the text tables
+    states = "".join(file_states(table.shards) for table in tables)
+    inputs = [args.model, *(table.path.name for table in tables), states, utterances.id, str(config.features)]
+    done = Done(args.scp.with_suffix(".done"), inputs, [args.ark, args.scp])
     if done:
         log.logger.info("%s is there already", args.ark)
         return
     done.begin()
-    device = torch.device(args.device)
-    model = load_model(args.model, device)
-    features = FeatureSet(args.data_dir, model.config.features)
-    model.check(features)
-    utts = log.progress(features.utts, len(features), args.ark.name)
-    write_ark(args.ark, args.scp, ((utt, embed(model.network, features, utt, device)) for utt in utts))
+    utts = log.progress(utterances.utts, len(utterances), args.ark.name)
+    write_ark(args.ark, args.scp, ((utt, embed(model.network, utterances, utt, device)) for utt in utts))
     done.end()
 
 

@@ -85,6 +85,7 @@ check_config() {
   local yaml=$1 exp=$2 new=$3 override options=()
   shift 3
   for override; do options+=(--set "$override"); done
+  if [ -n "$train_set" ]; then options+=(--augment-set ${augment_set[@]+"${augment_set[@]}"}); fi
   python -m sv_py.config "$yaml" ${options[@]+"${options[@]}"} --out "$new/config.yaml" --sections "$new/sections"
   if [ ! -e "$exp/config.yaml" ] || [ "$restart" = true ] || cmp -s "$exp/config.yaml" "$new/config.yaml"; then return; fi
   if [ -n "$stage" ]; then
@@ -130,6 +131,54 @@ prepare_corpus() {
   folder=$(cat "data/corpora/$1")
   if [ "$folder" != - ]; then options=(--corpus-dir "$folder"); fi
   "local/prepare_$1.sh" ${options[@]+"${options[@]}"} data
+}
+
+# install_trials DIR: the recipe's own trial list of a test set, trials/<name>, goes into its data dir.
+install_trials() {
+  local name
+  name=$(basename "$1")
+  if [ -e "trials/$name" ]; then
+    run_stage 1 "trials_$name" "$1" "trials/$name" -- install_file "trials/$name" "$1/trials"
+  fi
+}
+
+# input_tables SOURCE: names of the table of places, the table of lengths, and the text that identifies both.
+input_tables() {
+  if [ "$1" = audio ]; then echo audio.scp utt2num_samples audio.id; else echo feats.scp utt2num_frames feats.id; fi
+}
+
+# make_inputs SOURCE VAD DIR: stage 2 of one data dir; SOURCE is feats or audio, VAD is true if only speech is wanted.
+# Uses $jobs and $allow_pipes.
+make_inputs() {
+  local dir=$3 name conf inputs
+  name=$(basename "$dir")
+  conf=$(conf_file vad.conf)
+  mapfile -t inputs < <(existing "$dir"/{utt2spk,wav.scp,segments})
+  if [ "$1" = audio ]; then
+    if [ "$2" = true ]; then inputs+=("$conf"); fi
+    run_stage 2 "shards_$name" "$dir" ${inputs[@]+"${inputs[@]}"} -- \
+      steps/make_shards.sh "${jobs[@]}" --allow-pipes "$allow_pipes" --apply-vad "$2" --vad-config "$conf" "$dir"
+    return
+  fi
+  run_stage 2 "fbank_$name" "$dir" ${inputs[@]+"${inputs[@]}"} "$(conf_file fbank.conf)" -- \
+    steps/make_fbank.sh "${jobs[@]}" --allow-pipes "$allow_pipes" "$dir"
+  if [ "$2" = true ]; then
+    run_stage 2 "vad_$name" "$dir" ${inputs[@]+"${inputs[@]}"} "$dir/utt2num_frames" "$conf" -- \
+      steps/compute_vad.sh "${jobs[@]}" --allow-pipes "$allow_pipes" "$dir"
+  fi
+}
+
+# bind_roles ROLE=DIR...: makes the audio shards of the augmentation's data dirs; sets $roles, the recipe's own data
+# dirs, and $role_options, which bind them for steps/train.sh.
+bind_roles() {
+  local pair dir
+  roles=() role_options=()
+  for pair; do
+    dir=data/$(basename "${pair#*=}")
+    make_inputs audio false "$dir"
+    roles+=("$dir")
+    role_options+=(--augment-set "${pair%%=*}=$dir")
+  done
 }
 
 # trial_lists DIR...: their trial lists, one a line.

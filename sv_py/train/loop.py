@@ -2,16 +2,19 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader
 
+from sv_py.augmentation.base import Sounds
 from sv_py.cli import InputError, first_few
 from sv_py.config import to_dict
-from sv_py.data.dataset import FeatureSet, TrainingBatches
+from sv_py.data.batches import Preparation, TrainingBatches, class_names, phase_chain
+from sv_py.data.dataset import AudioSet, FeatureSet
+from sv_py.data.read_ahead import ReadAhead
+from sv_py.features.arguments import same_features
 from sv_py.io.text import write_lines
 from sv_py.log import logger, progress
 from sv_py.losses import LOSSES
@@ -26,30 +29,34 @@ class Resources:
     """What the shell decides; none of it changes the result on a CPU."""
 
     device: torch.device
-    workers: int = 0  # processes that read batches ahead; 0: the training process reads
+    workers: int = 0  # processes that read, and augment, batches ahead; 0: the training process does
     checkpoint_minutes: float = 10  # time between checkpoints within an epoch
 
 
 class Trainer:
     """Trains one experiment in ``folder`` and leaves ``final.pt`` there.
 
-    ``validate(network)`` gives numbers on held-out speakers after every epoch, e.g. ``{"dev_eer": 0.03}``.
+    ``validate(network)`` gives numbers on held-out speakers after every epoch, e.g. ``{"dev_eer": 0.03}``; ``pools``
+    are the sounds of the augmentation by role.
     """
 
     def __init__(
-        self, config: Config, features: FeatureSet, folder: Path, resources: Resources,
-        validate: Callable[[torch.nn.Module], dict[str, float]],
+        self, config: Config, utterances: FeatureSet | AudioSet, folder: Path, resources: Resources,
+        validate: Callable[[torch.nn.Module], dict[str, float]], pools: Mapping[str, Sounds],
     ):  # fmt: skip
-        self.config, self.features, self.folder, self.resources = config, features, folder, resources
-        self.validate = validate
-        self.speakers = sorted(set(features.utt2spk.values()))
-        if len(self.speakers) < 2:
+        self.config, self.utterances, self.folder, self.resources = config, utterances, folder, resources
+        self.validate, self.pools = validate, pools
+        if len(utterances.speakers) < 2:
             raise InputError("training needs at least two speakers")
-        self.feature_dim = features.read(features.utts[0]).shape[1]
+        for phase in config.phases:
+            phase_chain(utterances, phase, pools)  # sounds that are missing are told before anything is trained
+        speeds = dict.fromkeys(speed for phase in config.phases for speed in phase.augment.speed)
+        self.classes = class_names(utterances.speakers, list(speeds))
+        self.feature_dim = utterances.read(utterances.table.utt(0)).shape[1]
         torch.manual_seed(config.seed)
         self.network = BACKBONES.build(config.model.name, config.model.args, feature_dim=self.feature_dim)
         self.loss = LOSSES.build(
-            config.loss.name, config.loss.args, embedding_dim=self.network.embedding_dim, num_classes=len(self.speakers)
+            config.loss.name, config.loss.args, embedding_dim=self.network.embedding_dim, num_classes=len(self.classes)
         )
         self.network.to(resources.device)
         self.loss.to(resources.device)
@@ -58,6 +65,7 @@ class Trainer:
         self.sums = torch.zeros(2, dtype=torch.float64)  # loss and accuracy of the epoch so far
         self.seconds = 0.0  # spent on the epoch so far, also by runs that were interrupted after a checkpoint
         self.history: list[dict] = []  # one entry per finished epoch
+        self.unreadable: list[str] = []  # a message for each utterance that was left out
         self._new_optimizer()
 
     def run(self) -> None:
@@ -72,27 +80,27 @@ class Trainer:
         checkpoint.save(self.folder / "final.pt", self._identity() | {"model": self.network.state_dict()})
 
     def _run_epoch(self, phase: Phase) -> None:
-        batches = TrainingBatches(self.features, self.speakers, phase, self.config.seed, self._seed_epoch())
-        if len(batches) == 0:
-            raise InputError(f"phase {phase.name}: less than one batch of {phase.batch_size} in an epoch")
-        loader = DataLoader(
-            batches, batch_size=None, sampler=range(self.step, len(batches)), num_workers=self.resources.workers
-        )
+        data = self.config.data
+        batches = TrainingBatches(self.utterances, phase, data, self.config.seed, self._seed_epoch(), self.pools)
+        prepare = Preparation(self.utterances.frames, batches.chain, phase.mask, self.resources.device)
+        number = {name: i for i, name in enumerate(self.classes)}
+        names = class_names(self.utterances.speakers, phase.augment.speed)
+        classes = torch.tensor([number[name] for name in names], device=self.resources.device)
         self.network.train()
         clock = time.monotonic()
         what = f"{phase.name} epoch {self.epoch + 1}/{phase.epochs}"
-        for feats, labels in progress(loader, len(batches), what, "batch", initial=self.step):
-            self._set_schedule(phase, self.epoch + self.step / len(batches))
-            self._train_step(feats, labels)
-            self.step += 1
-            if time.monotonic() - clock > 60 * self.resources.checkpoint_minutes and self.step < len(batches):
-                self.seconds, clock = self.seconds + time.monotonic() - clock, time.monotonic()
-                self._save(len(batches))
+        with ReadAhead(batches, prepare, self.resources.workers, self.step, unreadable=self.unreadable) as loader:
+            for feats, labels in progress(loader, len(batches), what, "batch", initial=self.step):
+                self._set_schedule(phase, self.epoch + self.step / len(batches))
+                self._train_step(feats, classes[labels])
+                self.step += 1
+                if time.monotonic() - clock > 60 * self.resources.checkpoint_minutes and self.step < len(batches):
+                    self.seconds, clock = self.seconds + time.monotonic() - clock, time.monotonic()
+                    self._save(len(batches))
         self.seconds += time.monotonic() - clock
-        self._end_epoch(phase, len(batches))
+        self._end_epoch(phase, len(batches), loader.data_wait)
 
     def _train_step(self, feats: torch.Tensor, labels: torch.Tensor) -> None:
-        feats, labels = feats.to(self.resources.device), labels.to(self.resources.device)
         loss, logits = self.loss(self.network(feats), labels)
         if not torch.isfinite(loss):
             place = self.folder / "non_finite_batch.pt"
@@ -110,14 +118,16 @@ class Trainer:
         if hasattr(self.loss, "margin"):
             self.loss.margin = margin(phase, self.config.loss.args.margin, epoch)
 
-    def _end_epoch(self, phase: Phase, steps: int) -> None:
+    def _end_epoch(self, phase: Phase, steps: int, data_wait: float) -> None:
         loss, accuracy = (self.sums / steps).tolist()
         self.network.eval()
         clock = time.monotonic()
         numbers = {"phase": phase.name, "epoch": self.epoch + 1, "loss": loss, "accuracy": accuracy}
         numbers |= {"rate": self.optimizer.param_groups[0]["lr"], "margin": getattr(self.loss, "margin", None)}
         numbers |= self.validate(self.network)
-        numbers |= {"utt_per_s": round(steps * phase.batch_size / self.seconds, 1)}
+        numbers |= {"utt_per_s": round(steps * phase.batch_size / self.seconds, 1), "data_wait": round(data_wait, 3)}
+        if self.unreadable:
+            numbers |= {"unreadable": len(self.unreadable)}
         numbers |= {"seconds": round(self.seconds + time.monotonic() - clock, 1)}
         self.history.append(numbers)
         self._folder(phase).mkdir(parents=True, exist_ok=True)
@@ -141,7 +151,7 @@ class Trainer:
     def _identity(self) -> dict:
         """What a checkpoint says of the run that it belongs to."""
         return {
-            "config": to_dict(self.config), "speakers": self.speakers, "feats_id": self.features.id,
+            "config": to_dict(self.config), "speakers": self.classes, "feats_id": self.utterances.id,
             "feature_dim": self.feature_dim, "head": self.loss.state_dict(),
         }  # fmt: skip
 
@@ -153,7 +163,7 @@ class Trainer:
         state = self._identity() | {
             "model": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "phase": self.phase,
             "epoch": self.epoch, "step": self.step, "sums": self.sums, "seconds": self.seconds,
-            "history": self.history,
+            "history": self.history, "unreadable": self.unreadable,
         }  # fmt: skip
         checkpoint.save_step(self._folder(phase), self.epoch * steps + self.step, state)
 
@@ -163,7 +173,9 @@ class Trainer:
             return
         mine = self._identity()
         changed = [k for k in SECTIONS["train"] if state["config"][k] != mine["config"][k]]
-        changed += [k for k in ("speakers", "feats_id", "feature_dim") if state[k] != mine[k]]
+        changed += [k for k in ("speakers", "feature_dim") if state[k] != mine[k]]
+        if not same_features(state["feats_id"], mine["feats_id"]):
+            changed.append("feats_id")
         if changed:
             raise InputError(
                 f"the checkpoints there were made with another {first_few(changed)}: "
@@ -174,5 +186,6 @@ class Trainer:
         self.loss.load_state_dict(state["head"])
         self.phase, self.epoch, self.step = state["phase"], state["epoch"], state["step"]
         self.sums, self.seconds, self.history = state["sums"], state["seconds"], state["history"]
+        self.unreadable = state["unreadable"]
         self._new_optimizer()
         self.optimizer.load_state_dict(state["optimizer"])

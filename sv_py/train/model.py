@@ -9,7 +9,8 @@ from torch import nn
 
 from sv_py.cli import InputError
 from sv_py.config import from_dict
-from sv_py.data.dataset import FeatureSet
+from sv_py.data.dataset import AudioSet, FeatureSet
+from sv_py.features.arguments import FrameArguments, same_features
 from sv_py.models import BACKBONES
 from sv_py.schema import Config
 from sv_py.train import checkpoint
@@ -24,13 +25,26 @@ class TrainedModel:
     feats_id: str  # text of the training data's feats.id
     path: Path
 
-    def check(self, features: FeatureSet) -> None:
-        """Raise InputError if ``features`` were not computed as those of the training were."""
-        if features.id == self.feats_id:
+    def check(self, utterances: FeatureSet | AudioSet, silence: bool = True) -> None:
+        """Raise InputError if the features of ``utterances`` are not made as those of the training were.
+
+        ``silence``: whether it counts that silence was dropped in another way.
+        """
+        texts = [text if silence else text.partition("detector=")[0] for text in (self.feats_id, utterances.id)]
+        if same_features(*texts):
             return
-        ours, theirs = (set(text.splitlines()) for text in (self.feats_id, features.id))
+        ours, theirs = (set(text.splitlines()) for text in texts)
         differ = " ".join(sorted(theirs - ours)) or "none said", " ".join(sorted(ours - theirs)) or "none said"
         raise InputError(f"{self.path} was trained on other features: {differ[0]} here, {differ[1]} in training")
+
+
+def open_set(
+    data_dir: str | Path, config: Config, detector: tuple[str, FrameArguments] | None = None
+) -> FeatureSet | AudioSet:
+    """The utterances of a data dir as an experiment reads them; ``detector``: as of `AudioSet`."""
+    if config.data.source == "audio":
+        return AudioSet(data_dir, config.features, detector)
+    return FeatureSet(data_dir, config.features)
 
 
 def load_model(path: str | Path, device: torch.device) -> TrainedModel:
@@ -46,12 +60,12 @@ def load_model(path: str | Path, device: torch.device) -> TrainedModel:
 
 
 @torch.inference_mode()
-def embed(network: nn.Module, features: FeatureSet, utt: str, device: torch.device) -> np.ndarray:
+def embed(network: nn.Module, utterances: FeatureSet | AudioSet, utt: str, device: torch.device) -> np.ndarray:
     """The embedding (E,) float32 of a whole utterance; the network must be in evaluation mode.
 
     One utterance at a time: the result does not depend on which others are extracted with it, to the bit.
     """
-    frames = torch.from_numpy(features.read(utt)).to(device)
+    frames = torch.from_numpy(utterances.read(utt)).to(device)
     embedding = network(frames[None])[0].float().cpu().numpy()
     if not np.isfinite(embedding).all():
         raise InputError(f"'{utt}': its embedding is not finite")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from interrupted import run_with_deaths
 
 from sv_py.cli import InputError
 from sv_py.config import load
@@ -19,7 +20,7 @@ from sv_py.io.ark import write_ark
 from sv_py.io.text import write_lines, write_table
 from sv_py.train import checkpoint
 from sv_py.train.loop import Resources, Trainer
-from sv_py.train.model import embed, load_model
+from sv_py.train.model import embed, load_model, open_set
 
 SPEAKERS, UTTS, DIM = 6, 5, 20
 
@@ -70,7 +71,8 @@ def config_file(tmp_path_factory) -> Path:
 def trainer(config, data_dir: Path, folder: Path, workers: int = 0, minutes: float = 10) -> Trainer:
     torch.set_num_threads(1)
     resources = Resources(torch.device("cpu"), workers, minutes)
-    return Trainer(config, FeatureSet(data_dir, config.features), folder, resources, lambda network: {"dev_eer": 0.5})
+    utterances = open_set(data_dir, config)
+    return Trainer(config, utterances, folder, resources, lambda network: {"dev_eer": 0.5}, {})
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +80,6 @@ def undisturbed(config_file, data_dir, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
     trainer(load(config_file), data_dir, folder).run()
     return folder
-
-
-class Killed(Exception):
-    pass
 
 
 def test_a_training_leaves_a_model_its_history_and_the_last_checkpoints(undisturbed):
@@ -99,23 +97,8 @@ def test_stopped_at_any_step_and_resumed_the_weights_are_the_same_bits(
     config_file, data_dir, undisturbed, tmp_path, monkeypatch, workers
 ):
     config = load(config_file)
-    step = Trainer._train_step
-    stops = iter([1, 3, 17, 2, 20, 5, 100])  # steps after which the process dies, from one start to the next
-
-    for stop in stops:
-        left = [stop]
-
-        def dying_step(self, feats, labels, left=left):
-            if left[0] == 0:
-                raise Killed
-            left[0] -= 1
-            step(self, feats, labels)
-
-        monkeypatch.setattr(Trainer, "_train_step", dying_step)
-        try:
-            trainer(config, data_dir, tmp_path, workers, minutes=0).run()
-        except Killed:
-            continue
+    steps = [1, 3, 17, 2, 20, 5, 100]
+    run_with_deaths(monkeypatch, lambda: trainer(config, data_dir, tmp_path, workers, minutes=0), steps)
     assert (tmp_path / "final.pt").read_bytes() == (undisturbed / "final.pt").read_bytes()
 
 
@@ -152,7 +135,7 @@ def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(config_file, d
 
 
 @pytest.mark.parametrize(
-    ("override", "named"), [("seed=5", "seed"), ("phases.1.crop=26", "phases"), ("features.cmn=false", "features")]
+    ("override", "named"), [("seed=5", "seed"), ("phases.1.crop=26", "phases"), ("features.cmn=none", "features")]
 )
 def test_checkpoints_of_another_configuration_are_refused(config_file, data_dir, undisturbed, override, named):
     with pytest.raises(InputError, match=f"another {named}.*--restart true"):

@@ -18,6 +18,7 @@ CHOICES = [
 SIZES = {
     "phases.0.epochs": 3, "phases.0.batch_size": 8, "phases.0.crop": 100, "hold_out.dev_speakers": 3,
     "model.args.channels": 16, "model.args.pooled_channels": 32, "scoring.bootstrap": 20,
+    "features.vad": "true",
 }  # fmt: skip
 for key, value in SIZES.items():
     CHOICES += ["--set", f"{key}={value}"]
@@ -347,3 +348,41 @@ def test_the_an4_recipe_finds_real_speech_and_prepares_it(an4_recipe, root, run,
 def test_a_recipe_whose_corpus_is_nowhere_says_how_to_name_it(an4_recipe, run):
     done = run(an4_recipe / "run.sh", code=1, AN4_DIR="")
     assert "AN4_DIR" in done.stderr and "--corpus-dir" in done.stderr
+
+
+AUDIO = """\
+model: {name: ecapa_tdnn, args: {channels: 16, pooled_channels: 32, embedding_dim: 16}}
+features: {frontend: {name: kaldi_fbank, args: {num_mel_bins: 40}}, vad: true}
+data: {source: audio, window: 2}
+phases:
+  - name: plateau
+    epochs: 2
+    batch_size: 8
+    crop: [80, 100]
+    augment:
+      speed: [0.9, 1.1]
+      waveform: [{name: speech, args: {probability: 0.5}}]
+hold_out: {dev_speakers: 3}
+scoring: {bootstrap: 20}
+"""
+
+
+def test_a_run_on_audio_shards_augments_and_needs_no_stored_features(new_recipe, root, run):
+    folder = new_recipe()
+    (folder / "audio.yaml").write_text(AUDIO)
+    choices = [root / "run.sh", *CHOICES[:6], "--config", "audio.yaml", "--tag", "audio", "--num-workers", 1]
+    done = run(*choices, cwd=folder, code=1)
+    assert "audio.yaml: needs sounds for 'speech': --augment-set speech=DIR" in done.stderr
+    assert not (folder / "exp").exists()
+    (folder / "sounds").mkdir()
+    shutil.copytree(folder / "corpus/mini_test", folder / "sounds/talkers")
+    choices += ["--augment-set", "speech=sounds/talkers"]
+    run(*choices, cwd=folder)
+    assert not list(folder.glob("data/*/feats.scp")) and (folder / "data/talkers/audio.scp").exists()
+    assert "detector=webrtc" in (folder / "data/mini_train/audio.id").read_text()
+    assert "detector" not in (folder / "data/talkers/audio.id").read_text()
+    model = json.loads((folder / "exp/audio/model.json").read_text())
+    assert model["classes"] == 3 * (10 - 3)
+    assert json.loads((folder / "exp/audio/results.json").read_text())["cosine/mini_test"]["counts"]["target"] > 0
+    done = run(*choices, cwd=folder)
+    assert "== stage" not in done.stderr, "all is done"

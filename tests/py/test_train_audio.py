@@ -1,0 +1,111 @@
+"""Training on audio shards, augmented on the fly: the same bits after any interruption, the same path in extraction."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from interrupted import run_with_deaths
+from loader_data import make_audio, read_wavs
+
+from sv_py.augmentation.arguments import roles_of
+from sv_py.cli import InputError
+from sv_py.config import load
+from sv_py.data.dataset import FeatureSet
+from sv_py.data.pool import open_pools
+from sv_py.train.loop import Resources, Trainer
+from sv_py.train.model import embed, load_model, open_set
+
+ROOT = Path(__file__).resolve().parents[2]
+PHASE = {"epochs": 2, "batch_size": 4, "crop": 30, "crops_per_utt": 2, "rate": {"peak": 0.01}}
+CONFIG = {
+    "model": {"name": "ecapa_tdnn", "args": {"channels": 16, "pooled_channels": 32, "embedding_dim": 8}},
+    "features": {"frontend": {"name": "kaldi_fbank", "args": {"num_mel_bins": 20, "dither": 1.0}}},
+    "data": {"source": "audio", "window": 2},
+    "phases": [
+        {"name": "first", **PHASE, "augment": "wespeaker"},
+        {"name": "large_margin", **PHASE, "crop": [30, 40], "margin": 0.4},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory, tiny_wavs) -> Path:
+    return make_audio(tmp_path_factory.mktemp("data"), read_wavs(tiny_wavs))
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory) -> Path:
+    rng = np.random.default_rng(0)
+    noise = {f"s{i}-1": rng.normal(0, 3000, 9000 + i).astype(np.int16) for i in range(3)}
+    return make_audio(tmp_path_factory.mktemp("sounds"), noise)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "config.yaml"
+    path.write_text(json.dumps(CONFIG))  # JSON is YAML
+    return load(path)
+
+
+def trainer(config, data_dir: Path, sounds: Path, folder: Path, workers: int = 0) -> Trainer:
+    torch.set_num_threads(1)
+    utterances = open_set(data_dir, config)
+    roles = roles_of(part for phase in config.phases for part in phase.augment.waveform)
+    pools = open_pools(dict.fromkeys(("noise", "music", "speech", "rir"), sounds), roles, 16000, utterances.store)
+    resources = Resources(torch.device("cpu"), workers, checkpoint_minutes=0)
+    return Trainer(config, utterances, folder, resources, lambda network: {"dev_eer": 0.5}, pools)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(config, data_dir, sounds, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    trainer(config, data_dir, sounds, folder).run()
+    return folder
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_stopped_and_resumed_with_other_readers_the_weights_are_the_same_bits(
+    config, data_dir, sounds, undisturbed, tmp_path, monkeypatch, workers
+):
+    run_with_deaths(monkeypatch, lambda: trainer(config, data_dir, sounds, tmp_path, workers), [3, 4, 2, 100])
+    first, second = (torch.load(folder / "final.pt", weights_only=True) for folder in (undisturbed, tmp_path))
+    assert all(torch.equal(first["model"][name], second["model"][name]) for name in first["model"])
+
+
+def test_each_speed_makes_new_speakers_which_later_phases_keep(undisturbed):
+    state = torch.load(undisturbed / "final.pt", weights_only=True)
+    speakers = ["ann", "bea", "cal", "dan"]
+    assert state["speakers"] == [*speakers, *(f"sp{s}-{spk}" for s in ("0.9", "1.1") for spk in speakers)]
+    assert next(iter(state["head"].values())).shape[0] == 12
+
+
+def test_the_waiting_for_data_is_reported(undisturbed):
+    epochs = [json.loads(line) for line in (undisturbed / "phases/first/metrics.jsonl").read_text().splitlines()]
+    assert all(0 < epoch["data_wait"] <= 1 for epoch in epochs)
+
+
+def test_embeddings_of_audio_are_those_of_stored_features(undisturbed, data_dir, tiny_data_dir, run, tmp_path):
+    (tmp_path / "fbank.conf").write_text("--num-mel-bins=20\n")
+    run(ROOT / "steps/make_fbank.sh", "--nj", 1, "--fbank-config", "fbank.conf", tiny_data_dir)
+    model = load_model(undisturbed / "final.pt", torch.device("cpu"))
+    embeddings = []
+    for utterances in (open_set(data_dir, model.config), FeatureSet(tiny_data_dir, model.config.features)):
+        model.check(utterances)
+        embeddings.append([embed(model.network, utterances, utt, torch.device("cpu")) for utt in utterances.utts])
+    assert np.array_equal(*embeddings), "no dither outside training"
+
+
+def test_audio_of_another_front_end_is_refused(undisturbed, data_dir, config, tmp_path):
+    model = load_model(undisturbed / "final.pt", torch.device("cpu"))
+    (tmp_path / "other.yaml").write_text(json.dumps(CONFIG).replace('"num_mel_bins": 20', '"num_mel_bins": 24'))
+    with pytest.raises(InputError, match="--num-mel-bins=24 here, --num-mel-bins=20 in training"):
+        model.check(open_set(data_dir, load(tmp_path / "other.yaml")))
+
+
+def test_a_role_that_is_not_bound_is_named_before_anything_is_trained(config, data_dir, tmp_path):
+    utterances = open_set(data_dir, config)
+    resources = Resources(torch.device("cpu"))
+    with pytest.raises(InputError, match=r"--augment-set \w+=<data-dir>"):
+        Trainer(config, utterances, tmp_path, resources, lambda network: {}, {})
