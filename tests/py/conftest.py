@@ -1,4 +1,4 @@
-"""Small data dirs, and the tools run in this process."""
+"""Small data dirs, and the commands run in this process."""
 
 import gc
 import sys
@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from data_dirs import UTTS, fill, put
 
+import sv_py.prepare
 from sv_py import data_dir
 from sv_py.cli import InputError
 
@@ -60,5 +61,18 @@ def tool(monkeypatch, capsys):
             gc.enable()
         out, err = capsys.readouterr()
         return code, out, err + error
+
+    return call
+
+
+@pytest.fixture
+def prepare(tmp_path, monkeypatch):
+    """``prepare(corpus, *options)`` prepares tmp_path/corpus; the data root, tmp_path/data."""
+
+    def call(corpus, *options) -> Path:
+        argv = ["prepare", corpus, "--corpus-dir", tmp_path / "corpus", "--data-root", tmp_path / "data", *options]
+        monkeypatch.setattr(sys, "argv", [str(word) for word in argv])
+        sv_py.prepare.main()
+        return tmp_path / "data"
 
     return call

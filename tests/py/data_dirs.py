@@ -15,6 +15,9 @@ def fill(folder: Path) -> None:
     put(folder, "feats.scp", *(f"{u} exp/fbank.1.ark:{i}" for i, u in enumerate(UTTS)))
     put(folder, "vad.scp", *(f"{u} exp/vad.1.ark:{i}" for i, u in enumerate(UTTS)))
     put(folder, "utt2num_frames", *(f"{u} {48 + i}" for i, u in enumerate(UTTS)))
+    put(folder, "audio.scp", *(f"{u} exp/audio.1.ark:{i}" for i, u in enumerate(UTTS)))
+    put(folder, "utt2num_samples", *(f"{u} {4000 + i}" for i, u in enumerate(UTTS)))
+    put(folder, "audio.id", "--sample-frequency=8000", "--encoding=pcm16")
     put(folder, "feats.id", "kaldi_fbank num-mel-bins=80")
     put(folder, "trials", "ann-1 ann-2 target", "ann-1 bob-1 nontarget")
 

@@ -1,45 +1,16 @@
 """Scanners of corpora on small copies of their layouts: what they find, and what they refuse before writing."""
 
 import logging
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile as sf
+from corpus_trees import spoil, text, tone
 
-from sv_py import prepare
 from sv_py.cli import InputError
+from sv_py.data.manifests import recipe_recordings
 from sv_py.io.text import read_table
 
 TSV = "utt-id\tspeaker\tsession\tgender\tfile\n"
-
-
-def tone(path, samples=800, channels=1, **kind):
-    """A short audio file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    wave = 0.1 * np.sin(np.arange(samples) / 5.0)
-    with open(path, "wb") as file:  # a name that is not UTF-8 is beyond soundfile
-        kind = {"format": path.suffix[1:].upper(), **kind}
-        sf.write(file, np.stack([wave] * channels, axis=1), 16000, **kind)
-
-
-def text(path, contents):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(contents.encode() if isinstance(contents, str) else contents)
-
-
-@pytest.fixture
-def call(tmp_path, monkeypatch):
-    """``call(command, *options)`` runs sv_py.prepare on tmp_path/corpus into tmp_path/data."""
-
-    def run(name, *options):
-        argv = ["prepare", name, "--corpus-dir", tmp_path / "corpus", "--data-root", tmp_path / "data", *options]
-        monkeypatch.setattr(sys, "argv", [str(a) for a in argv])
-        prepare.main()
-        return tmp_path / "data"
-
-    return run
 
 
 def an4(folder, extension=".flac", speakers=("fash", "fbbh", "mblb", "mmxg"), **kind):
@@ -68,9 +39,9 @@ def librispeech(folder):
     text(folder / "dev-clean/14/208/14-208.trans.txt", "14-208-0000 WORDS\n")
 
 
-def test_an4_splits_its_sorted_speakers_in_turn(tmp_path, call):
+def test_an4_splits_its_sorted_speakers_in_turn(tmp_path, prepare):
     an4(tmp_path / "corpus")
-    data = call("an4")
+    data = prepare("an4")
     assert list(read_table(data / "an4/spk2gender").items()) == [
         ("an4-fash", "f"), ("an4-fbbh", "f"), ("an4-mblb", "m"), ("an4-mmxg", "m"),
     ]  # fmt: skip
@@ -83,18 +54,18 @@ def test_an4_splits_its_sorted_speakers_in_turn(tmp_path, call):
 
 
 @pytest.mark.parametrize(("extension", "format"), [(".sph", "NIST"), (".wav", "WAV")])
-def test_an4_is_read_as_sphere_and_as_wav(tmp_path, call, extension, format):
+def test_an4_is_read_as_sphere_and_as_wav(tmp_path, prepare, extension, format):
     an4(tmp_path / "corpus", extension, format=format)
-    data = call("an4")
+    data = prepare("an4")
     assert read_table(data / "an4/utt2dur")["an4-fash-s1-an1-fash-b"] == "0.05"
     assert read_table(data / "an4/wav.scp")["an4-fash-s1-an1-fash-b"].endswith(
         f"/corpus/wav/an4_clstk/fash/an1-fash-b{extension}"
     )
 
 
-def test_both_layouts_of_speechocean762_give_the_same_ids(tmp_path, call):
+def test_both_layouts_of_speechocean762_give_the_same_ids(tmp_path, prepare):
     so762(tmp_path / "corpus")
-    first = call("speechocean762")
+    first = prepare("speechocean762")
     tables = {
         f: (first / f).read_text() for f in ("so762_train/utt2spk", "so762_test/utt2spk", "so762_test/spk2gender")
     }
@@ -108,40 +79,48 @@ def test_both_layouts_of_speechocean762_give_the_same_ids(tmp_path, call):
             file = f"so762-{speaker}/s1/{utt}.flac"
             rows += f"so762-{speaker}-s1-{utt}\tso762-{speaker}\ts1\t{gender}\t{part}\t{file}\r\n"
     text(tmp_path / "corpus/so762.tsv", rows)
-    second = call("speechocean762")
+    second = prepare("speechocean762")
     assert tables == {f: (second / f).read_text() for f in tables}
 
 
-def test_librispeechs_own_tree_gives_the_ids_of_its_tsv(tmp_path, call):
+def test_librispeechs_own_tree_gives_the_ids_of_its_tsv(tmp_path, prepare):
     librispeech(tmp_path / "corpus")
-    data = call("librispeech")
+    data = prepare("librispeech")
     assert read_table(data / "librispeech/utt2spk") == {"ls-14-ch208-14-208-0000": "ls-14"}
     assert read_table(data / "librispeech/spk2gender") == {"ls-14": "f"}
 
 
-def test_a_tree_with_and_without_sessions_needs_no_table(tmp_path, call):
+def test_librispeechs_recordings_are_those_of_lhotses_recipe(tmp_path, prepare):
+    librispeech(tmp_path / "corpus")
+    wavs = read_table(prepare("librispeech") / "librispeech/wav.scp")
+    found = {(name.removeprefix("ls-14-ch208-"), path) for name, path in wavs.items()}
+    theirs = {(name, path) for _, name, path in recipe_recordings("librispeech", tmp_path / "corpus")}
+    assert found == theirs and len(found) == 1
+
+
+def test_a_tree_with_and_without_sessions_needs_no_table(tmp_path, prepare):
     for file in ("anna/one.wav", "anna/s2/two.ogg", "bert/s1/x y/../three.flac"):
         tone((tmp_path / "corpus" / file).resolve())
     text(tmp_path / "corpus/README", "not audio, and no speaker's")
     text(tmp_path / "corpus/anna/.DS_Store", "hidden")
-    data = call("dir", "--spk-prefix", "my-", "--name", "calls")
+    data = prepare("dir", "--spk-prefix", "my-", "--name", "calls")
     assert list(read_table(data / "calls/utt2spk").items()) == [
         ("my-anna-one", "my-anna"), ("my-anna-s2-two", "my-anna"), ("my-bert-s1-three", "my-bert"),
     ]  # fmt: skip
     assert not (data / "calls/spk2gender").exists()
 
 
-def test_utterance_ids_of_a_tsv_get_the_speaker_before_them(tmp_path, call, caplog):
+def test_utterance_ids_of_a_tsv_get_the_speaker_before_them(tmp_path, prepare, caplog):
     tone(tmp_path / "corpus/a.wav")
     text(tmp_path / "list.tsv", TSV + "one\tspk\t\tFemale\ta.wav\r\n")
     caplog.set_level(logging.INFO)
-    data = call("dir", "--tsv", tmp_path / "list.tsv", "--spk-prefix", "p-")
+    data = prepare("dir", "--tsv", tmp_path / "list.tsv", "--spk-prefix", "p-")
     assert read_table(data / "corpus/utt2spk") == {"p-spk-one": "p-spk"}
     assert read_table(data / "corpus/spk2gender") == {"p-spk": "f"}
     assert "1 utterance ids" in caplog.text
 
 
-def test_bad_files_are_left_out_and_counted_only_on_request(tmp_path, call, caplog):
+def test_bad_files_are_left_out_and_counted_only_on_request(tmp_path, prepare, caplog):
     tone(tmp_path / "corpus/a/good.wav")
     tone(tmp_path / "corpus/a/none.wav", samples=0)
     tone(tmp_path / "corpus/a/stereo.wav", channels=2)
@@ -150,24 +129,24 @@ def test_bad_files_are_left_out_and_counted_only_on_request(tmp_path, call, capl
     with pytest.raises(
         InputError, match=r"4 of 5 files cannot be used: .*empty\.wav: empty file, .*good\.txt: .* and 1 more"
     ):
-        call("dir")
+        prepare("dir")
     assert not (tmp_path / "data").exists()
-    assert list(read_table(call("dir", "--skip-bad") / "corpus/utt2spk")) == ["a-good"]
+    assert list(read_table(prepare("dir", "--skip-bad") / "corpus/utt2spk")) == ["a-good"]
     assert "4 of 5 files left out" in caplog.text
 
 
-def test_a_second_run_changes_nothing_and_keeps_what_else_lies_there(tmp_path, call):
+def test_a_second_run_changes_nothing_and_keeps_what_else_lies_there(tmp_path, prepare):
     tone(tmp_path / "corpus/a/x.wav")
-    data = call("dir")
+    data = prepare("dir")
     text(data / "corpus/trials", "a-x a-x target\n")
     before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in (data / "corpus").iterdir()}
     manifests = {p: p.read_bytes() for p in (data / "manifests").iterdir()}
-    call("dir")
+    prepare("dir")
     assert before == {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in (data / "corpus").iterdir()}
     assert manifests == {p: p.read_bytes() for p in (data / "manifests").iterdir()}
 
     tone(tmp_path / "corpus/b/y.wav")
-    call("dir")
+    prepare("dir")
     assert read_table(data / "corpus/spk2utt") == {"a": "a-x", "b": "b-y"}
     assert (data / "corpus/trials").exists()
 
@@ -189,19 +168,6 @@ def tree(*files):
             tone(folder / file)
 
     return build
-
-
-def spoil(build, path, contents=None):
-    """A good corpus with one file replaced, or removed."""
-
-    def spoilt(folder):
-        build(folder)
-        if contents is None:
-            (folder / path).unlink()
-        else:
-            text(folder / path, contents)
-
-    return spoilt
 
 
 def parts(*lines):
@@ -296,18 +262,18 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(("command", "build", "message"), MALFORMED)
-def test_malformed_corpora_are_told_before_anything_is_written(tmp_path, call, command, build, message):
+def test_malformed_corpora_are_told_before_anything_is_written(tmp_path, prepare, command, build, message):
     build(tmp_path / "corpus")
     with pytest.raises(InputError, match=message):
         if command == "tsv":
-            call("dir", "--tsv", tmp_path / "corpus/list.tsv")
+            prepare("dir", "--tsv", tmp_path / "corpus/list.tsv")
         else:
-            call(command)
+            prepare(command)
     assert not (tmp_path / "data").exists()
 
 
-def test_a_set_must_have_a_name_that_stays_in_the_data_root(tmp_path, call):
+def test_a_set_must_have_a_name_that_stays_in_the_data_root(tmp_path, prepare):
     tone(tmp_path / "corpus/a/x.wav")
     with pytest.raises(InputError, match="name of the set"):
-        call("dir", "--name", "../elsewhere")
+        prepare("dir", "--name", "../elsewhere")
     assert sorted(Path(tmp_path).iterdir()) == [tmp_path / "corpus"]

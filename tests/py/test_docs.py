@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from sv_py.augmentation import AUGMENTATIONS
 from sv_py.config import load
+from sv_py.data import SAMPLERS
+from sv_py.data.vad import DETECTORS
 from sv_py.features import FRONTENDS
 from sv_py.losses import LOSSES
 from sv_py.models import BACKBONES
@@ -141,7 +144,11 @@ def rows(kind: type, prefix: str = "") -> Iterator[tuple[str, str]]:
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         key, table = f"{prefix}{field.name}", field.metadata.get("table")
-        if table is not None:
+        if table is not None and field.default == ():
+            yield key, show(())
+        elif table is not None and field.default is None:
+            yield f"{key}.name", "none"
+        elif table is not None:
             default = None if field.default_factory is dataclasses.MISSING else field.default_factory().name
             yield f"{key}.name", show(default)
         elif dataclasses.is_dataclass(hints[field.name]):
@@ -167,7 +174,7 @@ def expected_rows() -> Iterator[str]:
     """How the rows of docs/config.md begin."""
     for key, default in rows(Config):
         yield f"| `{key}` | {default} | "
-    for table in (BACKBONES, LOSSES, OPTIMIZERS, BACKENDS):
+    for table in (BACKBONES, LOSSES, OPTIMIZERS, SAMPLERS, BACKENDS):
         for name, (arguments, _) in table.entries.items():
             for key, default in rows(arguments):
                 yield f"| `{name}` `{key}` | {default} | "
@@ -184,7 +191,11 @@ def test_no_key_is_explained_that_does_not_exist():
     assert set(explained) <= set(expected_rows())
 
 
-@pytest.mark.parametrize("table", [BACKBONES, LOSSES, OPTIMIZERS, BACKENDS, FRONTENDS], ids=lambda table: table.kind)
+@pytest.mark.parametrize(
+    "table",
+    [AUGMENTATIONS, BACKBONES, LOSSES, OPTIMIZERS, SAMPLERS, BACKENDS, DETECTORS, FRONTENDS],
+    ids=lambda table: table.kind,
+)
 def test_every_name_of_a_table_appears_in_the_documents(table):
     text = "".join(path.read_text() for path in DOCS)
     assert [name for name in table.entries if f"`{name}`" not in text] == []

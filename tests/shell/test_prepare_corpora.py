@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from sv_py.corpora import CORPORA
 from sv_py.io.text import read_table
 
 REAL = {"an4": "an4", "speechocean762": "so762", "librispeech": "libri"}
@@ -96,7 +97,7 @@ def test_the_distributions_layout_of_speechocean762_gives_the_ids_of_the_trials(
             assert read_table(tmp_path / f"data/so762_{part}" / table) == {utt: whole[utt] for utt in utts}
 
 
-@pytest.mark.parametrize("corpus", REAL)
+@pytest.mark.parametrize("corpus", CORPORA)
 def test_a_corpus_that_is_nowhere_is_told_with_the_variable_and_its_home(root, run, tmp_path, corpus):
     variable = f"{corpus.upper()}_DIR"
     done = run(root / f"local/prepare_{corpus}.sh", "data", code=1, **{variable: tmp_path / "gone"})
@@ -114,6 +115,45 @@ def test_the_site_file_names_a_corpus_and_the_environment_goes_before_it(root, r
     (tmp_path / "conf/corpora.site.sh").write_text(': "${AN4_DIR:=/corpora/an4}"\n')
     assert run(*source, **clean).stdout == "/corpora/an4:\n"
     assert run(*source, **{**clean, "AN4_DIR": "/elsewhere"}).stdout == "/elsewhere:\n"
+
+
+def test_real_noises_and_responses_become_sets_that_shards_are_made_of(shared, root, run, tmp_path):
+    files = sorted((shared / "corpora/noise/noise").rglob("*.flac")) + sorted((shared / "corpora/rir").rglob("*.flac"))
+    places = {
+        "musan": [f"{part}/own/{part}-own-0000" for part in ("music", "speech", "noise")],
+        "rirs": [f"simulated_rirs/{size}room/Room001/Room001-00001" for size in ("small", "medium", "large")]
+        + ["pointsource_noises/noise-own-0000", "real_rirs_isotropic_noises/RVB2014_type1_noise_largeroom1_1"],
+    }
+    for corpus, stems in places.items():
+        for stem, file in zip(stems, files, strict=False):
+            wav = tmp_path / corpus / f"{stem}.wav"
+            wav.parent.mkdir(parents=True, exist_ok=True)
+            sf.write(wav, *sf.read(file, dtype="int16"))
+    both = np.stack([sf.read(files[-1], dtype="int16")[0]] * 2, axis=1)
+    sf.write(tmp_path / "rirs/real_rirs_isotropic_noises/air_type1_air_binaural_booth_0_1.wav", both, 16000)
+    (tmp_path / "musan/music/own/ANNOTATIONS").write_text("music-own-0000 folk N somebody\n")
+    run(root / "local/prepare_musan.sh", "data", MUSAN_DIR=tmp_path / "musan")
+    run(root / "local/prepare_rirs_noises.sh", "--corpus-dir", "rirs", "data")
+    for name in ("musan_noise", "rirs_real"):
+        run(root / "steps/make_shards.sh", "--nj", 1, f"data/{name}")
+        run(root / "utils/validate_data_dir.sh", "--no-feats", f"data/{name}")
+    samples = read_table(tmp_path / "data/rirs_real/utt2num_samples")
+    assert samples == {"rirs-real-air_type1_air_binaural_booth_0_1": str(len(both))}
+
+
+def test_a_full_disk_is_told_with_the_copy_that_did_not_fit(root, run, tmp_path):
+    folder = tmp_path / "rirs"
+    parts = ["pointsource_noises", *(f"simulated_rirs/{size}room" for size in ("small", "medium", "large"))]
+    for stem in (
+        *(f"{part}/a" for part in parts),
+        *(f"real_rirs_isotropic_noises/{kind}" for kind in ("noise", "rir")),
+    ):
+        (folder / stem).parent.mkdir(parents=True, exist_ok=True)
+        sf.write(folder / f"{stem}.wav", np.zeros((4000, 2 if stem.endswith("rir") else 1), np.int16), 16000)
+    limited = ["bash", "-c", 'ulimit -f 4; exec "$@"', "-", root / "local/prepare_rirs_noises.sh"]
+    done = run(*limited, "--corpus-dir", "rirs", "data", code=1)
+    assert "data/rirs_real_wav/rirs-real-rir.wav: File too large" in done.stderr
+    assert [path.name for path in (tmp_path / "data").rglob("*")] == ["rirs_real_wav"]
 
 
 def test_prepare_dir_takes_a_folder_and_its_options(root, run, tmp_path):

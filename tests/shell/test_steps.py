@@ -15,8 +15,7 @@ import torch
 
 from sv_py.config import load, to_dict
 from sv_py.data.dataset import FeatureSet
-from sv_py.features import FRONTENDS
-from sv_py.features.arguments import describe, read_conf
+from sv_py.features.arguments import describe, read_frontend
 from sv_py.features.kaldi_fbank import KaldiFbank
 from sv_py.io.ark import ArkReader
 from sv_py.io.text import read_table, write_table
@@ -72,7 +71,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 def test_features_are_those_of_the_front_end_with_counts_durations_and_identity(made, root, run):
     data = made / "data/tiny"
     run(root / "utils/validate_data_dir.sh", data)
-    options = read_conf(made / "conf/fbank.conf", FRONTENDS.arguments("kaldi_fbank"))
+    frontend, options = read_frontend(made / "conf/fbank.conf")
     feats, frames, seconds = (read_table(data / name) for name in ("feats.scp", "utt2num_frames", "utt2dur"))
     assert list(feats) == list(frames) == list(seconds) == list(read_table(data / "utt2spk"))
     for utt, source in read_table(data / "wav.scp").items():
@@ -81,7 +80,7 @@ def test_features_are_those_of_the_front_end_with_counts_durations_and_identity(
         found = ArkReader().read(feats[utt])
         assert found.shape == (int(frames[utt]), 80) and np.allclose(found, expected, atol=1e-4)
         assert float(seconds[utt]) == pytest.approx(len(samples) / rate, abs=1e-3)
-    assert (data / "feats.id").read_text() == describe("kaldi_fbank", options)
+    assert (data / "feats.id").read_text() == describe(frontend, options)
 
 
 def test_logs_begin_with_the_command_and_end_with_its_status(made):
