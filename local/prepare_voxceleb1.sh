@@ -23,6 +23,7 @@ lists_dir=${lists_dir:-$VOXCELEB_LISTS_DIR}
 python -m sv_py.prepare voxceleb1 --corpus-dir "${corpus_dir:-$VOXCELEB1_DIR}" ${lists_dir:+--lists-dir "$lists_dir"} \
   --allow-incomplete "$allow_incomplete" --skip-bad "$skip_bad" --data-root "$1"
 
+[ -n "$lists_dir" ] || exit 0
 for list in veri_test veri_test2 list_test_all list_test_all2 list_test_hard list_test_hard2; do
   for set in voxceleb1_test voxceleb1; do
     if [[ $set = voxceleb1_test && $list != veri_test* ]]; then continue; fi

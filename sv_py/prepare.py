@@ -5,6 +5,8 @@ Lhotse takes a second to import, so that happens late: a mistake in the corpus i
 """
 
 import argparse
+import hashlib
+import os
 from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -70,10 +72,12 @@ def _prepare_corpus(arguments: argparse.Namespace) -> None:
     folder = corpus.find(arguments.corpus_dir)
     if corpus.sizes:
         utterances = list(corpus.scanner.scan(folder, arguments.lists_dir))
-        _check_sizes(corpus.scanner.split(utterances), corpus.sizes, arguments)
+        _check_sizes(corpus.scanner.split(utterances), arguments)
     else:
         utterances = corpus.scanner.scan(folder)
-    sets = corpus.scanner.split(_check(utterances, arguments.skip_bad == "true", mono=not corpus.first_channel))
+    notes = _notes(arguments.data_root, folder)
+    checked = _check(utterances, folder, notes, arguments.skip_bad == "true", mono=not corpus.first_channel)
+    sets = corpus.scanner.split(checked)
     lists = corpus.trials(folder, sets)
     for read in lists.values():  # once to be checked, once to be written: there may be millions of lines
         deque(read(), maxlen=0)
@@ -81,15 +85,15 @@ def _prepare_corpus(arguments: argparse.Namespace) -> None:
     _write({name: [first_channel(u, root / f"{name}_wav") for u in own] for name, own in sets.items() if own}, root)
     for name, read in lists.items():
         write_lines(root / name, read())
+    notes.unlink(missing_ok=True)
 
 
-def _check_sizes(
-    sets: Mapping[str, list[Utterance]], sizes: Mapping[str, tuple[int, int]], arguments: argparse.Namespace
-) -> None:
+def _check_sizes(sets: Mapping[str, list[Utterance]], arguments: argparse.Namespace) -> None:
     """Say what the sets lack of what was published; InputError unless that is allowed. Before any file is opened."""
-    lists = arguments.lists_dir
+    lists, corpus = arguments.lists_dir, arguments.corpus
     if lists and not lists.is_dir():
         raise InputError("no such folder", lists)
+    sizes = {name: size for name, size in corpus.sizes.items() if sets[name] or name not in corpus.optional}
     found = (compare(name, (u.id for u in sets[name]), size, published(lists, name)) for name, size in sizes.items())
     differences = list(filter(None, found))
     if differences and arguments.allow_incomplete == "false":
@@ -107,7 +111,9 @@ def _prepare_dir(arguments: argparse.Namespace) -> None:
         utterances = scan_tsv(folder, arguments.tsv, arguments.spk_prefix)
     else:
         utterances = scan_tree(folder, arguments.spk_prefix)
-    _write({name: _check(utterances, arguments.skip_bad)}, arguments.data_root)
+    notes = _notes(arguments.data_root, folder)
+    _write({name: _check(utterances, folder, notes, arguments.skip_bad)}, arguments.data_root)
+    notes.unlink(missing_ok=True)
 
 
 def _manifests(arguments: argparse.Namespace) -> None:
@@ -126,12 +132,20 @@ def _data_dir_to_manifests(arguments: argparse.Namespace) -> None:
     log.logger.info("%s, %s", *paths)
 
 
-def _check(utterances: Iterable[Utterance], skip_bad: bool = False, mono: bool = True) -> list[Utterance]:
+def _notes(data_root: Path, folder: Path) -> Path:
+    """Where the headers of the files in ``folder`` are noted until its data dirs are written."""
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()
+    return data_root / f"manifests/.headers.{digest[:16]}"
+
+
+def _check(
+    utterances: Iterable[Utterance], folder: Path, notes: Path, skip_bad: bool, mono: bool = True
+) -> list[Utterance]:
     """The utterances with what their files' headers say; InputError for whatever is wrong with them."""
     utterances = list(utterances)
     if not utterances:
-        raise InputError("no audio files found; expected speaker/[session/]utterance.ext")
-    found = probe(utterances, skip_bad, mono)
+        raise InputError("no audio files found in the layout that docs/corpora.md tells", folder)
+    found = probe(utterances, skip_bad, mono, notes)
     check_consistent(found)
     return found
 

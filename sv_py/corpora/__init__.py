@@ -1,6 +1,6 @@
 """Corpora as they are distributed: one scanner each, from a folder to utterances and their sets. None decodes audio."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -29,7 +29,8 @@ class Corpus:
     """``scanner.scan(folder)`` gives utterances, ``scanner.split(utterances)`` set name -> utterances.
 
     ``sizes``: set -> utterances and speakers as published, where a set of other size stops the preparation. Such
-    scanners take the folder of published lists, too: ``scanner.scan(folder, lists)``.
+    scanners take the folder of published lists, too: ``scanner.scan(folder, lists)``. ``optional``: those of the sets
+    that need not be there.
     ``first_channel``: files may have several channels, of which the first is taken; else they must be mono.
     """
 
@@ -38,6 +39,7 @@ class Corpus:
     variable: str  # of conf/corpora.sh
     source: str
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    optional: Container[str] = ()
     first_channel: bool = False
 
     def find(self, folder: str) -> Path:
@@ -62,7 +64,9 @@ CORPORA = {
     ),
     "librispeech": Corpus(librispeech, "LibriSpeech", "LIBRISPEECH_DIR", "OpenSLR 12, https://www.openslr.org/12"),
     "voxceleb1": Corpus(voxceleb1, "VoxCeleb1", "VOXCELEB1_DIR", voxceleb.SOURCE, voxceleb.SIZES["voxceleb1"]),
-    "voxceleb2": Corpus(voxceleb2, "VoxCeleb2", "VOXCELEB2_DIR", voxceleb.SOURCE, voxceleb.SIZES["voxceleb2"]),
+    "voxceleb2": Corpus(
+        voxceleb2, "VoxCeleb2", "VOXCELEB2_DIR", voxceleb.SOURCE, voxceleb.SIZES["voxceleb2"], voxceleb.OPTIONAL
+    ),
     "voxblink": Corpus(voxblink, "VoxBlink", "VOXBLINK_DIR", "https://github.com/VoxBlink/ScriptsForVoxBlink"),
     "voxblink2": Corpus(voxblink2, "VoxBlink2", "VOXBLINK2_DIR", "https://github.com/VoxBlink2/ScriptsForVoxBlink2"),
     "musan": Corpus(musan, "MUSAN", "MUSAN_DIR", "OpenSLR 17, https://www.openslr.org/17"),

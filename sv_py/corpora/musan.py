@@ -34,14 +34,17 @@ def split(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
 
 
 def _check_music(folder: Path) -> None:
-    """Raise InputError for music that ANNOTATIONS lists and that is not beside it, which Lhotse does not name."""
+    """Raise InputError for lines of ANNOTATIONS that Lhotse cannot take, and does not name."""
     lists = sorted(folder.rglob("ANNOTATIONS"))
     if not lists:
         raise InputError("no file ANNOTATIONS in any of its folders", folder)
     for path in lists:
         for line, text in enumerate(read_lines(path, crlf=True, blank=True), 1):
-            if text.strip() and not (path.parent / f"{text.split()[0]}.wav").is_file():
-                raise InputError(f"{text.split()[0]}.wav is not here", path, line)
+            recording, *rest = text.split() or [""]
+            if recording and not (path.parent / f"{recording}.wav").is_file():
+                raise InputError(f"{recording}.wav is not here", path, line)
+            if recording and len(rest) < 3:
+                raise InputError(f"expected 'recording genres Y|N artist', got {text[:80]!r}", path, line)
 
 
 def _utterance(part: str, recording: str, path: str) -> Utterance:

@@ -1,7 +1,7 @@
 """Corpora cut from videos, as VoxCeleb and VoxBlink are: trees <speaker>/<video>/<utterance>.wav."""
 
 import os
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sv_py.cli import InputError, first_few
@@ -11,7 +11,7 @@ _AUDIO = (".wav", ".flac")
 _COMPRESSED = (".m4a", ".mp4", ".aac")
 
 
-def find_tree(folder: Path, names: tuple[str, ...]) -> Path | None:
+def find_tree(folder: Path, names: Iterable[str]) -> Path | None:
     """The first of ``folder/<name>`` that holds speakers (folders id...); the empty name is ``folder`` itself."""
     return next((tree for name in names if next((tree := folder / name).glob("id[0-9]*"), None)), None)
 

@@ -54,7 +54,7 @@ def split(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
 
 def find_audio(folder: Path) -> Path:
     """The folder of speakers. Raises InputError where there is none."""
-    tree = find_tree(folder, ("audio", "wav", ""))
+    tree = find_tree(folder, ("audio", "data/audio", "wav", ""))  # the croppers' guide saves to data/
     if tree is None:
         raise InputError("no audio/idNNNNN here: not the folder that holds the cropped audio", folder)
     return tree
@@ -74,4 +74,4 @@ def read_languages(resource: Path) -> dict[str, str]:
 
 
 def _read_list(path: Path) -> set[str]:
-    return {line.strip() for line in read_lines(path)} if path.is_file() else set()
+    return {name for line in read_lines(path) for name in line.split()[:1]} if path.is_file() else set()

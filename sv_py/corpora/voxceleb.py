@@ -15,19 +15,27 @@ from sv_py.io.text import decode_lines
 
 PARTS = ("dev", "test")
 SOURCE = "https://www.robots.ox.ac.uk/~vgg/data/voxceleb"
-# Corpus -> set -> utterances and speakers, as published. The test part of VoxCeleb2 need not be there.
+# Corpus -> set -> utterances and speakers, as published.
 SIZES = {
     "voxceleb1": {"voxceleb1_dev": (148_642, 1_211), "voxceleb1_test": (4_874, 40)},
-    "voxceleb2": {"voxceleb2_dev": (1_092_009, 5_994)},
+    "voxceleb2": {"voxceleb2_dev": (1_092_009, 5_994), "voxceleb2_test": (36_237, 118)},
 }
+OPTIONAL = {"voxceleb2_test"}  # sets that need not be there; if they are, then whole
 _TREES = ("wav", "aac", "")
 
 
-def find_parts(folder: Path) -> list[tuple[str, Path]]:
-    """(part, tree) of `dev/wav` and `test/wav` (or `aac`, or the speakers at once), or ('', tree) of one for both."""
-    parts = [(part, tree) for part in PARTS if (tree := find_tree(folder / part, _TREES))]
-    if not parts and (tree := find_tree(folder, _TREES)):
-        parts = [("", tree)]
+def find_parts(folder: Path, version: int) -> list[tuple[str, Path]]:
+    """(part, tree) of `dev/wav` and `test/wav` (or `aac`, or the speakers at once), or ('', tree) of one for both.
+
+    Instead of `dev` the folder may have the name of its archive, such as `vox1_dev_wav` or `vox2_dev_aac`. Beside one
+    part, `wav` or `aac` is the other one: so `vox2_test_aac.zip` unpacks beside `dev/aac`.
+    """
+    names = {part: (part, *(f"vox{version}_{part}{kind}" for kind in ("_wav", "_aac", ""))) for part in PARTS}
+    trees = {part: [f"{name}/{tree}" for tree in _TREES for name in own] for part, own in names.items()}
+    parts = [(part, tree) for part in PARTS if (tree := find_tree(folder, trees[part]))]
+    lacking = [part for part in PARTS if part not in dict(parts)]
+    if lacking and (tree := find_tree(folder, _TREES)):
+        parts.append((lacking[0] if parts else "", tree))
     if not parts:
         raise InputError(
             "no dev/wav/idNNNNN, test/wav/idNNNNN or wav/idNNNNN here: not the folder of VoxCeleb (version 1.1 or "

@@ -14,7 +14,7 @@ def scan(folder: Path, lists: Path | None = None) -> Iterator[Utterance]:
     """Every utterance; genders from `vox1_meta.csv` in the corpus's folder or in ``lists``, where it is there."""
     meta = read_meta("vox1_meta.csv", [folder, *filter(None, [lists])])
     genders = {speaker: gender for speaker, (gender, _) in meta.items()}
-    for part, tree in find_parts(folder):
+    for part, tree in find_parts(folder, 1):
         yield from scan_videos(tree, part=part, genders=genders)
 
 

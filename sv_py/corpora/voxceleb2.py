@@ -16,7 +16,7 @@ def scan(folder: Path, lists: Path | None = None) -> Iterator[Utterance]:
     """
     meta = read_meta("vox2_meta.csv", [folder, *filter(None, [lists])])
     genders = {speaker: gender for speaker, (gender, _) in meta.items()}
-    for part, tree in find_parts(folder):
+    for part, tree in find_parts(folder, 2):
         for utterance in scan_videos(tree, part=part, genders=genders):
             yield utterance if part else replace(utterance, part=meta.get(utterance.speaker, ("", "dev"))[1])
 

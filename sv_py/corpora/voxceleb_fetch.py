@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -80,7 +81,7 @@ class Sources:
         try:
             with urlopen(source, timeout=_TIMEOUT) as response:
                 data = response.read(_LARGEST)
-        except (OSError, ValueError) as error:  # URLError is an OSError; ValueError: not a URL
+        except (OSError, ValueError, HTTPException) as error:  # URLError is an OSError; ValueError: not a URL
             if isinstance(error, URLError) and not hasattr(error, "code"):
                 self.urls.remove(url)
                 logger.warning("%s: %s; not asked again", url, error)

@@ -19,7 +19,8 @@ from lhotse.lazy import LazyManifestIterator
 from lhotse.supervision import SupervisionSegment
 
 from sv_py.cli import InputError, first_few
-from sv_py.data.utterance import Genders, Utterance, check_id, check_path, headers, parse_gender, with_speaker
+from sv_py.data.headers import headers
+from sv_py.data.utterance import Genders, Utterance, check_id, check_path, parse_gender, with_speaker
 from sv_py.io.atomic import replace_directory, replace_file
 from sv_py.io.data_dir import check
 from sv_py.io.text import invert, read_table, write_table
@@ -41,12 +42,17 @@ def recipe_recordings(recipe: str, folder: Path, **options: object) -> list[tupl
     try:
         manifests = prepare(folder, **options)
     except Exception as error:  # the exceptions of somebody else's code have nothing else in common
-        raise InputError(f"Lhotse's recipe {recipe}: {str(error).splitlines()[0]}", folder) from None
+        raise InputError(f"Lhotse's recipe {recipe}: {_first_line(error)}", folder) from None
     return sorted(
         (part, recording.id, recording.sources[0].source)
         for part, found in manifests.items()
         for recording in found["recordings"]
     )
+
+
+def _first_line(error: Exception) -> str:
+    """Of its message; its name where it has none, as a bare assertion."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def manifest_paths(folder: Path, name: str) -> tuple[Path, Path]:
@@ -90,7 +96,7 @@ def data_dir_to_manifests(data_dir: Path, folder: Path, name: str) -> tuple[Path
         if problem:
             bad.append(f"{path}: {problem}")
         else:
-            recordings[key] = _recording(key, check_path(path), header.samplerate, header.frames)
+            recordings[key] = _recording(key, check_path(path), header.sampling_rate, header.num_samples)
     if bad:
         raise InputError(f"{len(bad)} of {len(wav_scp)} files cannot be used: {first_few(bad)}", data_dir / "wav.scp")
 

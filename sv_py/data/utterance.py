@@ -1,20 +1,15 @@
 """What a corpus says of one audio file, what the file's header says, and the checks both must pass."""
 
 import os
-import stat
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import islice, repeat
 from pathlib import Path
 
-import soundfile
-
 from sv_py.cli import InputError, first_few
+from sv_py.data.headers import headers
 from sv_py.io.ids import id_fault
-from sv_py.log import logger, progress
+from sv_py.log import logger
 
-_THREADS = 8  # opening files waits for the disk or the network, not for the processor
 _GENDERS = {"m": "m", "male": "m", "f": "f", "female": "f", "": "", "unknown": ""}
 
 Origin = tuple[str | Path, int | None]  # file and line (1-based) that a message about an utterance names
@@ -91,52 +86,24 @@ def check_consistent(utterances: Iterable[Utterance]) -> None:
         genders.note(u.speaker, u.gender, *u.origin)
 
 
-def probe(utterances: list[Utterance], skip_bad: bool = False, mono: bool = True) -> list[Utterance]:
+def probe(
+    utterances: list[Utterance], skip_bad: bool = False, mono: bool = True, notes: Path | None = None
+) -> list[Utterance]:
     """The same utterances with sampling rate, length and channels from the files' headers.
 
     Raises InputError that lists the files which are missing, unreadable, empty or, if they must be, not ``mono``;
-    with ``skip_bad`` these are left out and counted, and only their being all is an error.
+    with ``skip_bad`` these are left out and counted, and only their being all is an error. ``notes``: as of `headers`.
     """
     good, bad = [], []
-    for utterance, (header, problem) in zip(utterances, headers([u.path for u in utterances], mono), strict=True):
+    found = headers([u.path for u in utterances], mono, notes)
+    for utterance, (header, problem) in zip(utterances, found, strict=True):
         if problem:
             bad.append(f"{utterance.path}: {problem}")
         else:
-            sizes = {"num_samples": header.frames, "num_channels": header.channels}
-            good.append(replace(utterance, sampling_rate=header.samplerate, **sizes))
+            sizes = {"num_samples": header.num_samples, "num_channels": header.num_channels}
+            good.append(replace(utterance, sampling_rate=header.sampling_rate, **sizes))
     if bad and not (skip_bad and good):
         raise InputError(f"{len(bad)} of {len(utterances)} files cannot be used: {first_few(bad)}")
     if bad:
         logger.warning("%d of %d files left out: %s", len(bad), len(utterances), first_few(bad))
     return good
-
-
-def headers(paths: list[str], mono: bool = True) -> Iterable[tuple[object, str]]:
-    """For each path soundfile's header and what is wrong with it (empty: nothing), in order, with a progress bar."""
-    return progress(_headers(iter(paths), mono), total=len(paths), what="audio headers", unit="file")
-
-
-def _headers(paths: Iterator[str], mono: bool) -> Iterator[tuple[object, str]]:
-    with ThreadPoolExecutor(_THREADS) as pool:
-        while block := list(islice(paths, 1024)):  # all at once would hold a future per file of the corpus
-            yield from pool.map(_header, block, repeat(mono))
-
-
-def _header(path: str, mono: bool) -> tuple[object, str]:
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        return None, error.strerror
-    if not stat.S_ISREG(status.st_mode):
-        return None, "not a file"
-    if not status.st_size:
-        return None, "empty file"
-    try:
-        header = soundfile.info(path)
-    except soundfile.LibsndfileError as error:
-        return None, error.error_string
-    if mono and header.channels != 1:
-        return header, f"{header.channels} channels instead of one"
-    if not 0 < header.frames < 1 << 48:  # libsndfile's largest number stands for 'the header does not say'
-        return header, "no samples"
-    return header, ""

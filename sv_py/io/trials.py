@@ -1,4 +1,4 @@
-"""Trial lists, Kaldi's `enrol test target|nontarget` and VoxCeleb's `1|0 enrol test`."""
+"""Trial lists: Kaldi's `enrol test target|nontarget`, VoxCeleb's `1|0 enrol test`, others' `enrol test 1|0`."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
@@ -28,6 +28,8 @@ class _Format:
 
 _KALDI = _Format("enrol test target|nontarget", LABELS, 2)
 _VOXCELEB = _Format("1|0 enrol test", {"1": True, "0": False}, 0)
+_LABEL_LAST = _Format("enrol test 1|0", _VOXCELEB.labels, 2)
+_FORMATS = (_KALDI, _VOXCELEB, _LABEL_LAST)
 
 
 class _Reading:
@@ -49,19 +51,19 @@ class _Reading:
 
 
 def read_trials(path: str | Path) -> Trials:
-    """Read a trial list of either format. The whole file decides which: every line must agree with it.
+    """Read a trial list of any of the formats. The whole file decides which: every line must agree with it.
 
     Ids stay as written, trials in the order of the file. Raises InputError with the line for another number of columns,
-    an unknown label, mixed formats, a pair with contradicting labels; and for a file that can be read both ways.
+    an unknown label, mixed formats, a pair with contradicting labels; and for a file that can be read in two ways.
     """
-    readings = [_Reading(_KALDI), _Reading(_VOXCELEB)]
-    for _, columns in column_blocks(path, f"{_KALDI.name}' or '{_VOXCELEB.name}", (3,)):
+    readings = [_Reading(form) for form in _FORMATS]
+    for _, columns in column_blocks(path, "' or '".join(form.name for form in _FORMATS), (3,)):
         readings = [reading for reading in readings if reading.take(columns)]
         if not readings:
             raise _disagreement(path)
     if len(readings) > 1:
         raise InputError(
-            f"every line can be read as '{_KALDI.name}' and as '{_VOXCELEB.name}': "
+            f"every line can be read as {' and as '.join(repr(reading.form.name) for reading in readings)}: "
             "rename the utterances called 0, 1, target or nontarget",
             path,
         )
@@ -72,10 +74,10 @@ def read_trials(path: str | Path) -> Trials:
 
 def _disagreement(path: str | Path) -> InputError:
     """The error for a file that is of neither format: the first line that rules out the last candidate."""
-    possible = [_KALDI, _VOXCELEB]
+    possible = list(_FORMATS)
     for number, line in enumerate(read_lines(path), 1):
         columns = line.split()
-        fits = [form for form in (_KALDI, _VOXCELEB) if columns[form.label] in form.labels]
+        fits = [form for form in _FORMATS if columns[form.label] in form.labels]
         if not fits:
             label = columns[(possible[0] if len(possible) == 1 else _KALDI).label]
             forms = " or ".join(f"'{form.name}'" for form in possible)

@@ -151,6 +151,9 @@ MALFORMED = [
             "annotated music is missing": (
                 spoil(musan, "music/fma/music-fma-0001.wav"), r"ANNOTATIONS:2: music-fma-0001\.wav is not here"
             ),
+            "a short annotation": (
+                spoil(musan, "music/fma/ANNOTATIONS", "music-fma-0000 rock\n"), r"ANNOTATIONS:1: expected 'recording"
+            ),
             "no annotations": (spoil(musan, "music/fma/ANNOTATIONS"), "music: no file ANNOTATIONS"),
             "not audio": (
                 spoil(musan, "noise/free-sound/noise-free-sound-0000.wav", "text"), r"sound-0000\.wav' failed"
@@ -184,6 +187,12 @@ MALFORMED = [
     }.items()
     for name, case in cases.items()
 ]  # fmt: skip
+
+
+def test_a_recipe_of_lhotses_that_fails_without_a_word_is_an_error_with_the_folder(tmp_path):
+    (tmp_path / "media").mkdir()  # of earnings21, whose recipe has `assert len(audio_files) == 44`
+    with pytest.raises(InputError, match=f"{tmp_path}: Lhotse's recipe earnings21: AssertionError"):
+        recipe_recordings("earnings21", tmp_path)
 
 
 @pytest.mark.parametrize(("corpus", "build", "message"), MALFORMED)

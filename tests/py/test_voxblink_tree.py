@@ -42,6 +42,20 @@ def test_the_lists_make_a_full_and_a_clean_set(voxblink, prepare, caplog):
         check(data / name)
 
 
+def test_audio_in_the_folder_of_the_croppers_guide_and_lists_with_more_columns_give_the_same(voxblink, prepare):
+    before = (prepare("voxblink") / "voxblink_full/utt2spk").read_bytes()
+    (voxblink / "data").mkdir()
+    (voxblink / "audio").rename(voxblink / "data/audio")
+    text(voxblink / "resource/data/utt_full", "".join(f"{utt} 3.25 \n" for utt in FULL))
+    assert (prepare("voxblink") / "voxblink_full/utt2spk").read_bytes() == before
+
+
+def test_videos_that_were_not_cropped_are_told(tmp_path, prepare):
+    tone(tmp_path / "corpus/audio/id000000/DwgYRqnQZHM.wav")
+    with pytest.raises(InputError, match="corpus: no audio files found"):
+        prepare("voxblink2")
+
+
 def test_where_only_the_clean_part_was_downloaded_that_is_the_only_set(voxblink, prepare):
     (voxblink / "resource/data/utt_full").unlink()
     data = prepare("voxblink")

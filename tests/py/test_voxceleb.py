@@ -66,6 +66,34 @@ def test_one_tree_for_both_parts_of_voxceleb1_gives_the_same(voxceleb1, prepare)
     assert (prepare("voxceleb1", "--allow-incomplete", "true") / "voxceleb1_test/utt2spk").read_bytes() == before
 
 
+@pytest.mark.parametrize("kind", ["_wav/wav", "_wav", "/", "_aac/aac"])
+def test_archives_unpacked_in_folders_of_their_names_give_the_same(voxceleb1, prepare, kind):
+    before = prepare("voxceleb1", "--allow-incomplete", "true") / "voxceleb1/utt2spk"
+    expected = before.read_bytes()
+    for part in ("dev", "test"):
+        place = voxceleb1 / f"vox1_{part}{kind}"
+        place.parent.mkdir(exist_ok=True)
+        (voxceleb1 / part / "wav").rename(place)
+    text(voxceleb1 / "vox2_dev_wav/wav/id00012/a/00001.wav", "of the other corpus")
+    assert (prepare("voxceleb1", "--allow-incomplete", "true") / "voxceleb1/utt2spk").read_bytes() == expected
+
+
+def test_a_test_part_that_was_unpacked_beside_the_dev_part_is_found(voxceleb2, prepare):
+    (voxceleb2 / "test/wav").rename(voxceleb2 / "wav")
+    data = prepare("voxceleb2", "--allow-incomplete", "true")
+    assert read_table(data / "voxceleb2_test/utt2spk") == {"id00017-a-00003": "id00017"}
+    assert list(read_table(data / "voxceleb2_dev/spk2utt")) == ["id00012", "id00018"]
+
+
+def test_a_test_part_of_voxceleb2_must_be_whole_if_it_is_there(voxceleb2, prepare):
+    with pytest.raises(InputError, match=r"voxceleb2_test: 1 of 36,237 utterances, 1 of 118 speakers"):
+        prepare("voxceleb2")
+    (voxceleb2 / "test/wav/id00017").rename(voxceleb2 / "elsewhere")
+    with pytest.raises(InputError, match="voxceleb2_dev: 2 of") as stop:
+        prepare("voxceleb2")
+    assert "voxceleb2_test" not in str(stop.value)
+
+
 def test_voxceleb2_has_a_test_set_where_its_test_part_is_there(voxceleb2, prepare):
     data = prepare("voxceleb2", "--allow-incomplete", "true")
     assert list(read_table(data / "voxceleb2_dev/utt2spk")) == ["id00012-21Uxsk56VDQ-00001", "id00018--x_-y-00007"]

@@ -192,6 +192,12 @@ def test_what_nobody_gives_is_named_and_the_rest_is_kept(host, call, tmp_path, v
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [FILE, "veri_test.txt"]
 
 
+def test_a_host_that_is_none_is_told(call, tmp_path, caplog):
+    with pytest.raises(InputError, match=r"could not be fetched: veri_test2\.txt"):
+        call("fetch", "--url", "http://two words", "--url", "words", "--file", "O_cleaned", tmp_path / "new")
+    assert "control characters" in caplog.text and "unknown url type" in caplog.text
+
+
 def test_a_wrong_name_and_a_wrong_package_are_told_at_once(call, tmp_path):
     with pytest.raises(InputError, match=r"no file 'O_claened' .did you mean 'O_cleaned'"):
         call("fetch", "--file", "O_claened", tmp_path / "new")
