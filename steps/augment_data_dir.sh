@@ -19,6 +19,8 @@ speed=                 # play audio so many times as fast: 0.9 makes ann-1 of an
 augment_set=()         # ROLE=DIR: data dir with audio shards for noise, music, speech or rir; repeatable
 seed=0                 # <int> of what is drawn
 sample_frequency=16000 # <int> of the audio, in Hz
+resample=false         # <bool> convert audio of other rates, instead of failing
+mixdown=false          # <bool> take the mean of several channels, instead of failing
 encoding=pcm16         # pcm16: any slice is read by its position; flac: half as large, for archives
 utts_per_shard=1000    # <int> bound on the size of a shard
 allow_pipes=false      # <bool> run the commands that stand in wav.scp
@@ -54,7 +56,8 @@ shard=$(cd "$outdir" && pwd)/audio_$name
 # shellcheck disable=SC2086 # $cmd is a command with its options
 $cmd JOB=1:"$nj" "$logdir/augment_$name.JOB.log" \
   python -m sv_py.augment job "${options[@]}" --utts-per-shard "$utts_per_shard" \
-  --allow-pipes "$allow_pipes" --skip-bad "$skip_bad" --job "JOB/$nj" "$source" "$staging" "$shard"
+  --resample "$resample" --mixdown "$mixdown" --allow-pipes "$allow_pipes" --skip-bad "$skip_bad" \
+  --job "JOB/$nj" "$source" "$staging" "$shard"
 merge_tables "$num_shards" "$shard.JOB.shard" "$shard.index"
 merge_tables "$num_shards" "$shard.JOB.utt2num_samples" "$data/utt2num_samples"
 install_file <(awk -v rate="$sample_frequency" '{ printf "%s %.3f\n", $1, $2 / rate }' "$data/utt2num_samples") \

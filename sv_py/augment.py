@@ -17,6 +17,7 @@ from sv_py.data.audio import to_int16
 from sv_py.data.pool import open_pools
 from sv_py.data.shard_job import make_shards
 from sv_py.data.store import AudioStore
+from sv_py.data.table import UtteranceTable
 from sv_py.io.audio_ark import ENCODINGS, write_audio_ark
 from sv_py.io.current import file_states
 from sv_py.io.data_dir import load, save
@@ -46,15 +47,16 @@ class Augmenter:
         self.prefix = "" if self.speed is None else f"sp{self.speed:g}-"
         self.suffix = "" if args.suffix is None else f"-{args.suffix}"
         self.rate, self.seed, self.encoding = args.sample_frequency, args.seed, args.encoding
+        if self.rate < 1:
+            raise InputError(f"--sample-frequency must be at least 1, not {self.rate}")
         roles = roles_of(self.augment.waveform)
         train = AudioStore(args.data_dir) if "train" in roles else None
         self.pools = open_pools(parse_bindings(args.augment_set), roles, self.rate, train)
         self._train = train
 
     def identity(self) -> str:
-        """What decides the result beside the audio."""
-        tables = {role: pool.store.table for role, pool in self.pools.items()}
-        sounds = {role: (str(table.path), file_states(table.shards)) for role, table in tables.items()}
+        """What decides the result beside the audio: of sounds the contents, whatever their folder is called."""
+        sounds = {role: _contents(pool.store.table) for role, pool in self.pools.items()}
         return f"{self.augment.waveform} {self.speed} {self.seed} {self.encoding} {sounds}"
 
     def computation(self) -> Callable[[str, np.ndarray], np.ndarray]:
@@ -74,7 +76,10 @@ class Augmenter:
                 waveforms = speed(waveforms, self.speed, speed_output_samples(len(samples), self.speed))
             original = utt.removeprefix(self.prefix).removesuffix(self.suffix)
             row = self._train.find(original) if self._train else None
-            drawn = chain.draw(self._generator(utt), waveforms.shape[1], row)
+            try:
+                drawn = chain.draw(self._generator(utt), waveforms.shape[1], row)
+            except InputError as error:  # of a sound
+                raise InputError(f"'{utt}': {error}") from None
             waveform = chain.apply(waveforms, [drawn])[0]
             peak = float(waveform.abs().max())
             return to_int16((waveform * min(1.0, FULL_SCALE / max(peak, 1.0))).numpy())[0]
@@ -85,6 +90,13 @@ class Augmenter:
         """Of an utterance alone, so that neither jobs nor shards decide what is drawn."""
         digest = hashlib.sha256(f"{self.seed} {utt}".encode()).digest()
         return np.random.Generator(np.random.Philox(key=np.frombuffer(digest[:16], np.uint64)))
+
+
+def _contents(table: UtteranceTable) -> str:
+    digest = hashlib.sha256()
+    for column in (table.speaker, table.shard, table.offset, table.length):
+        digest.update(column)
+    return f"{digest.hexdigest()} {file_states(table.shards)}"
 
 
 def prepare(args: argparse.Namespace) -> None:
@@ -124,7 +136,8 @@ def run_job(args: argparse.Namespace) -> None:
         args.staging, args.prefix, args.job, args.utts_per_shard,
         rate=augmenter.rate, identity=augmenter.identity(), compute=augmenter.computation(),
         lengths="utt2num_samples", write=partial(write_audio_ark, rate=augmenter.rate, encoding=args.encoding),
-        pipes=args.allow_pipes == "true", skip_bad=args.skip_bad == "true",
+        pipes=args.allow_pipes == "true", resample=args.resample == "true", mixdown=args.mixdown == "true",
+        skip_bad=args.skip_bad == "true",
     )  # fmt: skip
 
 
@@ -149,6 +162,8 @@ def main() -> None:
     one.set_defaults(run=prepare)
 
     one = tools.add_parser("job", parents=[common], description=run_job.__doc__, help=run_job.__doc__)
+    one.add_argument("--resample", **switch, help="convert audio of other rates")
+    one.add_argument("--mixdown", **switch, help="take the mean of several channels")
     one.add_argument("--allow-pipes", **switch, help="run commands in wav.scp")
     one.add_argument("--skip-bad", **switch, help="leave bad utterances out")
     one.add_argument("--utts-per-shard", type=int, default=1000, help="bound on the size of an ark")

@@ -52,13 +52,18 @@ def speed_ratio(factor: float) -> Fraction:
     return Fraction(round(1000 * factor), 1000)
 
 
+def check_probability(value: float) -> None:
+    """Raise InputError unless something happens with this probability."""
+    if not 0 < value <= 1:
+        raise InputError(f"probability must be above 0 and at most 1, is {value:g}")
+
+
 @dataclass(frozen=True)
 class _Augmentation:
     probability: float = 1.0  # of being applied to a crop
 
     def __post_init__(self):
-        if not 0 < self.probability <= 1:
-            raise InputError(f"probability must be above 0 and at most 1, is {self.probability:g}")
+        check_probability(self.probability)
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,8 @@ class RoomsArguments(_Augmentation):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_range("rooms", (1, self.rooms), 1, 10000)
+        if not 1 <= self.rooms <= 10000:
+            raise InputError(f"rooms must be between 1 and 10000, is {self.rooms}")
         for name in ("width", "depth", "height"):
             _check_range(name, getattr(self, name), 2, 50, "m")
         _check_range("rt60", self.rt60, 0.05, 1, "s")

@@ -27,7 +27,11 @@ class Augmentation:
     Two steps, so that the same code runs in reading processes and on a GPU: ``draw`` on the CPU, utterance by
     utterance, and ``apply`` on batches. What is drawn depends on nothing but the generator and the arguments of
     ``draw``; what is applied to one waveform does not depend on its neighbours in the batch.
+
+    ``jumps``: the result may change by much where the waveform changes in its last bit.
     """
+
+    jumps = False
 
     def __init__(self, arguments: Any, pools: Mapping[str, Sounds], rate: int):
         self.arguments, self.rate = arguments, rate

@@ -1,7 +1,7 @@
 """Augmentations one after the other, or one instead of another."""
 
 from collections.abc import Mapping, Sequence
-from itertools import chain, repeat
+from itertools import chain, compress, repeat
 
 import numpy as np
 import torch
@@ -65,12 +65,26 @@ class Chain:
 
         Returns new waveforms of the same shape. They may exceed the range of 16-bit integers.
         """
-        result = waveforms.clone()
+        result = torch.empty_like(waveforms)
+        jumping = [leaf.jumps for leaf in self._leaves]
+        jumps = [any(entry is not None for entry in compress(entries, jumping)) for entries in drawn]
+        # What comes to a jump is in double precision from the start: else last bits, which differ from batch to batch
+        # and from device to device, would decide on which side of it a sample falls.
+        for dtype, rows in (
+            (waveforms.dtype, [b for b, jump in enumerate(jumps) if not jump]),
+            (torch.float64, [b for b, jump in enumerate(jumps) if jump]),
+        ):
+            if rows:
+                result[rows] = self._apply(waveforms[rows].to(dtype), [drawn[b] for b in rows]).to(waveforms.dtype)
+        return result
+
+    def _apply(self, waveforms: torch.Tensor, drawn: Sequence[Drawn]) -> torch.Tensor:
+        """The same to waveforms that may be written to."""
         for i, leaf in enumerate(self._leaves):
             rows = [b for b, entries in enumerate(drawn) if entries[i] is not None]
             if rows:
-                result[rows] = leaf.apply(result[rows], [drawn[b][i] for b in rows])
-        return result
+                waveforms[rows] = leaf.apply(waveforms[rows], [drawn[b][i] for b in rows])
+        return waveforms
 
 
 def build_chain(parts: Sequence[Part], pools: Mapping[str, Sounds], rate: int) -> Chain:

@@ -50,6 +50,7 @@ class Telephone(Augmentation):
         super().__init__(arguments, pools, rate)
         if rate < _TELEPHONE:
             raise InputError(f"telephone: audio of {rate} Hz is below the 8000 Hz of a telephone")
+        self.jumps = arguments.mu_law
         common = math.gcd(rate, _TELEPHONE)
         self._above, self._below = rate // common, _TELEPHONE // common
 

@@ -86,4 +86,4 @@ def _decimated(fine: np.ndarray) -> np.ndarray:
     spectrum = np.fft.rfft(fine)[: len(fine) // _OVERSAMPLING // 2 + 1]
     edge = np.linspace(0, 1, len(spectrum))
     spectrum *= np.cos(np.pi / 2 * np.clip((edge - 0.9) / 0.1, 0, 1)) ** 2
-    return np.fft.irfft(spectrum)
+    return np.fft.irfft(spectrum, len(fine) // _OVERSAMPLING)

@@ -19,6 +19,8 @@ class Tempo(Augmentation):
     is faster begins again when it is over, what is slower is cut off.
     """
 
+    jumps = True  # from one of two places that are alike to the other
+
     def sample(self, rng: np.random.Generator, num_samples: int, row: int | None) -> float:
         """The factor."""
         return uniform(rng, self.arguments.factor)

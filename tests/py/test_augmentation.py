@@ -101,6 +101,16 @@ def test_a_preset_loads_by_its_name_and_gives_in_a_batch_what_it_gives_alone(nam
     assert_alike(chain.apply(speech, drawn), backwards)
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("names", [("reverb", "telephone"), ("babble", "rooms", "tempo", "telephone")])
+def test_a_chain_that_ends_in_a_decision_gives_in_a_batch_what_it_gives_alone(names, device, pools, speech):
+    chain = chain_of(pools, *names)
+    drawn = draws(chain, len(speech))
+    drawn[3][-1] = None
+    alone = torch.cat([chain.apply(speech[i : i + 1], drawn[i : i + 1]) for i in range(len(speech))])
+    assert_alike(chain.apply(speech.to(device), drawn).cpu(), alone)
+
+
 @pytest.mark.parametrize("name", LEAVES)
 def test_silence_stays_silent_and_is_never_nan(name, pools):
     chain = chain_of(pools, name)
@@ -202,7 +212,7 @@ def test_the_roles_of_parts_are_found_at_any_depth():
         (NoiseArguments, {"snr": (15.0, 0.0)}, r"snr is \[least, most\] between -100 and 100 dB, not \[15.0, 0.0\]"),
         (BabbleArguments, {"count": (0, 3)}, r"count is \[least, most\] between 1 and 64, not \[0, 3\]"),
         (ReverbArguments, {"source": "rirs"}, r"unknown source 'rirs' \(did you mean 'rir'\?\)"),
-        (RoomsArguments, {"rooms": 0}, "rooms is"),
+        (RoomsArguments, {"rooms": 0}, "rooms must be between 1 and 10000, is 0"),
         (RoomsArguments, {"rt60": (0.2, 3.0)}, r"rt60 is \[least, most\] between 0.05 and 1 s"),
         (TelephoneArguments, {"band": (300.0, 300.0)}, r"band is \[lower, upper\] edge"),
         (TempoArguments, {"factor": (0.1, 1.0)}, "factor is"),

@@ -181,6 +181,13 @@ def test_a_room_is_the_sum_of_its_mirror_images():
     assert np.linalg.norm(found - spectrum) < 0.12 * np.linalg.norm(spectrum)
 
 
+@pytest.mark.parametrize("samples", [2240, 2241])
+def test_the_direct_sound_of_a_room_stands_where_its_response_says(samples):
+    source, microphone = np.full(3, 10.0), np.array([40.0, 43.5, 10.0])  # 45 m: at the end of the response
+    response = shoebox(np.full(3, 50.0), source, microphone, samples / 16000, 16000)
+    assert np.abs(response.samples).argmax() == response.direct
+
+
 def test_rooms_are_the_same_in_every_run_and_computed_once():
     first, second = (Rooms(RoomsArguments(rooms=3), {}, 16000) for _ in range(2))
     drawn = [first.draw(np.random.default_rng(i), COUNT)[0] for i in range(20)]

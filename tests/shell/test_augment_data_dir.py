@@ -1,6 +1,7 @@
 """Augmented copies of a data dir: ids, audio, and what happens to a run that is wrong or killed."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -88,6 +89,41 @@ def test_a_second_run_makes_nothing_and_one_with_another_number_of_jobs_the_same
     assert (copy / "log/augment_noisy.1.log").read_text().count("is there already") == 2
     run(*noisy_command("--nj", 1, dest="data/again"), cwd=made)
     assert arks(made / "data/again") == arks(copy)
+
+
+def test_sounds_are_known_by_their_contents_and_not_by_the_name_of_their_folder(made, tmp_path, run):
+    recipe = Path(shutil.copytree(made, tmp_path / "copy", symlinks=True))
+    before = arks(recipe / "data/noisy")
+    other = [f"noise={recipe}/data/../data/hiss" if option == "noise=data/hiss" else option
+             for option in noisy_command("--nj", 1)]  # fmt: skip
+    run(*other, cwd=recipe)
+    assert (recipe / "data/noisy/log/augment_noisy.1.log").read_text().count("is there already") == 2
+    for name in ("utt2spk", "audio.scp", "utt2num_samples"):  # one sound less, in the same ark
+        table = read_table(recipe / "data/hiss" / name)
+        write_table(recipe / "data/hiss" / name, {"hiss-2": table["hiss-2"]})
+    run(*other, cwd=recipe)
+    assert all(a != b for a, b in zip(arks(recipe / "data/noisy"), before, strict=True))
+
+
+def test_audio_of_another_rate_is_converted_on_request(recipe, run):
+    data = recipe / "data/tiny"
+    paths = read_table(data / "wav.scp")
+    samples, rate = soundfile.read(paths["cal-2"])
+    soundfile.write(recipe / "stereo.wav", np.stack([samples[::2], samples[::2]], axis=1), rate // 2)
+    write_table(data / "wav.scp", paths | {"cal-2": recipe / "stereo.wav"})
+    run(*noisy_command("--nj", 1, "--resample", "true", "--mixdown", "true"), cwd=recipe)
+    log = (recipe / "data/noisy/log/augment_noisy.1.log").read_text()
+    assert "recordings mixed down from 2 channels: 1" in log and "recordings resampled from 8000 Hz: 1" in log
+    length = int(read_table(recipe / "data/noisy/utt2num_samples")["cal-2-noise"])
+    assert abs(length - len(samples)) <= 1
+
+
+def test_a_damaged_sound_is_told_with_the_utterance_that_it_was_meant_for(recipe, run):
+    ark = next((recipe / "data/hiss").glob("*.ark"))
+    ark.write_bytes(ark.read_bytes()[:1000])
+    run(*noisy_command("--nj", 1), cwd=recipe, code=1)
+    log = (recipe / "data/noisy/log/augment_noisy.1.log").read_text()
+    assert re.search(r"bad: 'ann-1-noise': .*audio\.ark: hiss-\d: truncated", log)
 
 
 def test_another_seed_draws_other_noise_and_replaces_what_was_there(made, tmp_path, run):
@@ -178,6 +214,7 @@ def test_bad_utterances_are_named_and_left_out_only_on_request(recipe, run, root
         (["--augment", "noisy", "--suffix", "a/b", "--augment-set", "noise=data/hiss"], "a/b"),
         (["--speed", "1.1", "--encoding", "mp3"], "invalid choice: 'mp3'"),
         (["--speed", "1.1", "--utts-per-shard", "0"], "--utts-per-shard must be at least 1, not 0"),
+        (["--speed", "1.1", "--sample-frequency", "0"], "--sample-frequency must be at least 1, not 0"),
         (["--speed", "0"], "a speed is between 0.5 and 2, with at most three decimals, not 0.0"),
         (["--speed", "5"], "a speed is between 0.5 and 2, with at most three decimals, not 5.0"),
     ],
