@@ -19,10 +19,14 @@ skip_bad=false           # <bool> exit status 0 even if files cannot be converte
 . "$SV_ROOT/utils/parse_options.sh"
 . "$SV_ROOT/utils/jobs.sh"
 expect_arguments 2 3 "$@"
+refuse_job "$@"
 src=${1%/} dest=${2%/}
 logdir=${3:-$dest/.log}
 [ -d "$src" ] || usage_error "no such folder: $src"
-if [ "$src" -ef "$dest" ] && [ "${extension,,}" = wav ]; then usage_error "would replace the WAVs of $src: name another folder"; fi
+[[ $extension =~ ^[A-Za-z0-9]+$ ]] || usage_error "--extension is letters and digits without a dot, not '$extension'"
+if [ "${extension,,}" = wav ] && [[ $(realpath -m "$dest")/ == "$(realpath "$src")"/* ]]; then
+  usage_error "would take the WAVs of $dest for those of $src, or replace them: name another folder"
+fi
 
 mkdir -p "$dest" "$logdir"
 find -L "$dest" -name '.*.wav.*.tmp' -type f -delete # what killed jobs left

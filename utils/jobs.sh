@@ -6,9 +6,15 @@ conf_file() {
   if [ -e "conf/$1" ]; then echo "conf/$1"; else echo "$SV_ROOT/conf/$1"; fi
 }
 
+# refuse_job PATH...: ends the step if a path holds the letters that a dispatcher replaces by the number of a job.
+refuse_job() {
+  [[ $* != *JOB* ]] || usage_error "the letters JOB in a path would become the number of a job: $*"
+}
+
 # data_step DATA [LOG-DIR [OUT-DIR]]: sets $data, $logdir, $outdir and $name; the defaults are Kaldi's.
 # shellcheck disable=SC2034 # for the caller
 data_step() {
+  refuse_job "$@"
   data=${1%/}
   logdir=${2:-$data/log}
   outdir=${3:-$data/data}

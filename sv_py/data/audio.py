@@ -2,30 +2,29 @@
 
 import io
 import math
-import re
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import count
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import soundfile
 
 from sv_py.cli import InputError
+from sv_py.data.audio_file import read_audio
 from sv_py.data.ffmpeg import to_wav
 from sv_py.io.audio_ark import AudioArkReader
+from sv_py.io.data_dir_checks import OVERSHOOT
 from sv_py.io.places import ark_of, needs_ffmpeg
 from sv_py.io.text import read_rows, read_table
 
-# libsndfile reads a truncated WAV as a shorter one and only notes it in its log
-_TRUNCATED = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
-_STREAMED = 0x7F000000  # bytes; such a length stands for one that the writer, a pipe, could not know
 _ZERO_CROSSINGS = 64  # of the resampling filter, on each side
 _KAISER = 9.0  # the window's beta: aliases are 90 dB down
+_MAX_FACTOR = 200_000  # up or down in resampling; a damaged header's rate must not ask for a filter of terabytes
 
 
 class Source(NamedTuple):
@@ -63,7 +62,7 @@ def sources(data_dir: str | Path, rows: range | None = None) -> list[Source]:
     table = read_rows(segments, rows, columns=4) if with_segments else read_rows(wav_scp, rows)
     recordings = read_table(wav_scp) if with_segments else table
     found = []
-    for line, (utt, speaker) in enumerate(utt2spk.items(), rows.start + 1):
+    for line, (utt, speaker) in zip(count(rows.start + 1, rows.step), utt2spk.items(), strict=False):
         if utt not in table:
             raise InputError(f"lacks '{utt}' of utt2spk", segments if with_segments else wav_scp)
         cut = _cut_of(utt, table[utt], recordings, segments, line) if with_segments else (utt, table[utt])
@@ -118,7 +117,7 @@ def load(
 
 def _cut(audio: np.ndarray, source: Source, rate: int) -> np.ndarray:
     seconds = len(audio) / rate
-    if not 0 <= source.start < source.end <= seconds + 0.5 / rate:  # also refuses NaN
+    if not (0 <= source.start < min(source.end, seconds) and source.end <= seconds + OVERSHOOT):  # also refuses NaN
         what = (
             f"'{source.utt}' is {source.start} to {source.end} s of '{source.recording}', which lasts {seconds:.3f} s"
         )
@@ -136,20 +135,18 @@ class _Reader:
         """The whole recording; ``key`` names it in messages."""
         file = self._open(key, place)
         try:
-            with soundfile.SoundFile(file) as sound:
-                rate, channels = sound.samplerate, sound.channels
-                self._check(key, place, rate, channels)
-                truncated = _TRUNCATED.search(sound.extra_info)
-                audio = sound.read(dtype="float32")
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise InputError(f"'{key}': not audio, or damaged: {error}", place) from None
-        if truncated and int(truncated[1]) < _STREAMED:
-            raise InputError(f"'{key}': truncated, {truncated[2]} of {truncated[1]} bytes are there", place)
+            audio, rate, _ = read_audio(file)
+        except InputError as error:
+            raise InputError(f"'{key}': {error.message}", place) from None
+        channels = audio.shape[1]
+        self._check(key, place, rate, channels)
         if len(audio) == 0:
             raise InputError(f"'{key}': no samples", place)
         if not np.isfinite(audio).all():
             raise InputError(f"'{key}': NaN or infinite samples", place)
-        if channels > 1:
+        if channels == 1:
+            audio = audio[:, 0]
+        else:
             audio = audio.mean(axis=1)
             self._done[f"mixed down from {channels} channels"] += 1
         audio *= 32768.0
@@ -158,7 +155,7 @@ class _Reader:
             self._done[f"resampled from {rate} Hz"] += 1
         return audio
 
-    def _open(self, key: str, place: str) -> str | BinaryIO:
+    def _open(self, key: str, place: str) -> str | io.BytesIO:
         if place.endswith("|"):
             return self._run(key, place)
         if ark_of(place):
@@ -173,10 +170,12 @@ class _Reader:
         except InputError as error:
             raise InputError(f"'{key}': {error.message}", place) from None
 
-    def _run(self, key: str, command: str) -> BinaryIO:
+    def _run(self, key: str, command: str) -> io.BytesIO:
         if not self._conversion.pipes:
             raise InputError(f"'{key}' is a command, run only with --allow-pipes true: {command}")
-        done = subprocess.run(["bash", "-o", "pipefail", "-c", command[:-1]], stdout=subprocess.PIPE, check=False)
+        self._done["read from commands"] += 1
+        shell = ["bash", "-o", "pipefail", "-c", command[:-1]]
+        done = subprocess.run(shell, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
         if done.returncode:
             raise InputError(f"'{key}': exit status {done.returncode} of: {command}")
         return io.BytesIO(done.stdout)
@@ -184,6 +183,8 @@ class _Reader:
     def _check(self, key: str, place: str, rate: int, channels: int) -> None:
         if rate != self._conversion.rate and not self._conversion.resample:
             raise InputError(f"'{key}': sample rate {rate} Hz instead of {self._conversion.rate} Hz", place)
+        if max(rate, self._conversion.rate) > _MAX_FACTOR * math.gcd(rate, self._conversion.rate):
+            raise InputError(f"'{key}': sample rate {rate} Hz, which cannot be converted", place)
         if channels != 1 and not self._conversion.mixdown:
             raise InputError(f"'{key}': {channels} channels instead of one", place)
 

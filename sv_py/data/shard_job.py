@@ -1,7 +1,7 @@
 """One job of a step that turns the audio of a data dir into arks: resumable, and strict about bad utterances."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from glob import escape
 from pathlib import Path
 
@@ -9,12 +9,14 @@ import numpy as np
 
 from sv_py.cli import InputError
 from sv_py.data.audio import Conversion, Source, load, sources
-from sv_py.io.ark import write_ark
+from sv_py.io.ark import follow_ark, write_ark
 from sv_py.io.current import Done, file_states
 from sv_py.io.places import ark_of
 from sv_py.io.shard_index import Shard, read_index, sha256_of
 from sv_py.io.text import read_table, write_lines, write_table
 from sv_py.log import logger, progress
+
+_MUCH = 1 << 20  # samples
 
 Compute = Callable[[str, np.ndarray], np.ndarray]
 Write = Callable[[Path, Path, Iterable[tuple[str, np.ndarray]]], object]
@@ -24,17 +26,15 @@ def make_shards(data_dir: Path, prefix: Path, job: str, utts_per_shard: int, **o
     """Make the shards `<prefix>.K.ark` that are the job's, each by `make_shard` with its ``options``.
 
     ``job`` is the text 'N/J', the N-th of J jobs. Shards hold about equally many utterances, ``utts_per_shard`` at
-    most, whatever the number of jobs: that decides nothing but the time. Raises InputError after the last shard if one
-    could not be made, so that all bad utterances are named.
+    most, whatever the number of jobs: that decides nothing but the time. Utterances are dealt to the shards like cards,
+    so that each shard has some of all speakers and a few shards may be shuffled together; only segments, of which those
+    of a recording are decoded together, stay in their order. Raises InputError after the last shard if one could not be
+    made, so that all bad utterances are named.
     """
     mine = _shards_of_job(job, data_dir, utts_per_shard)
-    if not mine:
-        return
-    first, last = min(rows.start for rows in mine.values()), max(rows.stop for rows in mine.values())
-    everything = sources(data_dir, range(first, last))
     bad = 0
     for number, rows in mine.items():
-        todo = everything[rows.start - first : rows.stop - first]
+        todo = sources(data_dir, rows)
         try:
             make_shard(data_dir, Path(f"{prefix}.{number}.ark"), Path(f"{prefix}.{number}.scp"), todo=todo, **options)
         except InputError as error:
@@ -53,7 +53,9 @@ def _shards_of_job(job: str, data_dir: Path, size: int) -> dict[int, range]:
         total = sum(1 for _ in file)
     count = -(-total // size)
     mine = range(count * (int(number) - 1) // int(jobs), count * int(number) // int(jobs))
-    return {shard + 1: range(total * shard // count, total * (shard + 1) // count) for shard in mine}
+    if (data_dir / "segments").exists():
+        return {shard + 1: range(total * shard // count, total * (shard + 1) // count) for shard in mine}
+    return {shard + 1: range(shard, total, count) for shard in mine}
 
 
 def make_shard(
@@ -68,14 +70,23 @@ def make_shard(
     ``mixdown``: see `Conversion`.
 
     ``identity`` describes the computation: a shard that is whole and whose inputs and identity are unchanged is left
-    alone. Utterances that cannot be read or have no result are all named, and nothing is written, unless ``skip_bad``.
+    alone; what may be converted counts only where something was. Utterances that cannot be read or have no result are
+    all named, and nothing is written, unless ``skip_bad``.
     """
     todo = sources(data_dir) if todo is None else todo
     conversion = Conversion(rate, pipes, resample, mixdown)
     tables = {name: scp.with_suffix(f".{name}") for name in (lengths, "utt2dur", "shard")}
-    done = Done(scp.with_suffix(".done"), _inputs(identity, conversion, todo), [ark, scp, *tables.values()])
+    inputs, outputs = _inputs(identity, todo), [ark, scp, *tables.values()]
+    plain, done = (
+        Done(scp.with_suffix(".done"), [repr(allowed), *inputs], outputs) for allowed in (Conversion(rate), conversion)
+    )
     # An earlier run may have been allowed to skip, and a disk may have lost the end of a file.
-    if done and (skip_bad or len(read_table(scp)) == len(todo)) and not any(_row(tables["shard"]).faults(False)):
+    if (
+        (plain or done)
+        and (skip_bad or len(read_table(scp)) == len(todo))
+        and not any(_row(tables["shard"]).faults(False))
+    ):
+        follow_ark(ark, scp)
         logger.info("%s is there already", ark)
         return
     done.begin()
@@ -88,13 +99,13 @@ def make_shard(
     write_table(tables[lengths], job.lengths)
     write_table(tables["utt2dur"], {utt: f"{seconds:.3f}" for utt, seconds in job.seconds.items()})
     write_lines(tables["shard"], [row.line()])
-    done.end()
+    (done if job.converted else plain).end()
 
 
-def _inputs(identity: str, conversion: Conversion, todo: list[Source]) -> list[str]:
-    """What decides the bytes of a shard."""
+def _inputs(identity: str, todo: list[Source]) -> list[str]:
+    """What decides the bytes of a shard, beside the conversion of its audio."""
     files = dict.fromkeys(ark_of(source.place) or source.place for source in todo)
-    return [identity, repr(conversion), *map(repr, todo), file_states(files)]
+    return [identity, *map(repr, todo), file_states(files)]
 
 
 def _row(path: Path) -> Shard:
@@ -102,20 +113,44 @@ def _row(path: Path) -> Shard:
     return shard
 
 
+def _by_fours(
+    utterances: Iterable[tuple[str, Callable[[], np.ndarray]]],
+) -> Iterator[tuple[str, np.ndarray | InputError]]:
+    """(utterance, samples or the reason why there are none), up to four read at a time.
+
+    To decode and to compute in turns costs a tenth more: each finds the caches of the core full of the other's code.
+    """
+    several: list[tuple[str, np.ndarray | InputError]] = []
+    size = 0
+    for utt, samples_of in utterances:
+        try:
+            samples = samples_of()
+            size += len(samples)
+        except InputError as error:
+            samples = error
+        several.append((utt, samples))
+        if len(several) == 4 or size > _MUCH:
+            yield from several
+            several, size = [], 0
+    yield from several
+
+
 class _Job:
-    """Runs through utterances; ``lengths`` and ``seconds`` of those that went well."""
+    """Runs through utterances; ``lengths`` and ``seconds`` of those that went well, ``converted``: see `load`."""
 
     def __init__(self, conversion: Conversion, compute: Compute, skip_bad: bool, data_dir: Path):
         self._conversion, self._compute, self._skip_bad, self._data_dir = conversion, compute, skip_bad, data_dir
         self.lengths: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
+        self.converted: Counter[str] = Counter()
 
     def items(self, todo: list[Source], name: str) -> Iterable[tuple[str, np.ndarray]]:
         """(utterance, result); raises InputError at the end if utterances were bad."""
-        bad, converted = [], Counter()
-        for utt, samples_of in progress(load(todo, self._conversion, converted), len(todo), name):
+        bad = []
+        for utt, samples in progress(_by_fours(load(todo, self._conversion, self.converted)), len(todo), name):
             try:
-                samples = samples_of()
+                if isinstance(samples, InputError):
+                    raise samples
                 result = self._compute(utt, samples)
                 if len(result) == 0:
                     raise InputError(f"'{utt}': {len(samples)} samples are too short for a frame")
@@ -125,7 +160,7 @@ class _Job:
             self.lengths[utt] = len(result)
             self.seconds[utt] = len(samples) / self._conversion.rate
             yield utt, result
-        for what, count in sorted(converted.items()):
+        for what, count in sorted(self.converted.items()):
             logger.info("%s: recordings %s: %d", name, what, count)
         for message in bad:
             logger.warning("%s: %s", "left out" if self._skip_bad else "bad", message)

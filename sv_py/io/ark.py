@@ -13,7 +13,7 @@ from sv_py.io import compressed
 from sv_py.io.atomic import replace_file
 from sv_py.io.open_files import OpenFiles
 from sv_py.io.places import split_place
-from sv_py.io.text import write_lines
+from sv_py.io.text import read_table, write_lines, write_table
 
 
 def write_ark(ark: str | Path, scp: str | Path, items: Iterable[tuple[str, np.ndarray]], compress: bool = False) -> int:
@@ -40,6 +40,14 @@ def write_entries(ark: str | Path, scp: str | Path, entries: Iterable[tuple[str,
             file.writelines(pieces)
     write_lines(scp, lines)
     return len(lines)
+
+
+def follow_ark(ark: str | Path, scp: str | Path) -> None:
+    """Rewrite ``scp``, of `write_entries`, if it was moved or copied together with its ``ark``."""
+    places = read_table(scp)
+    there = {key: f"{Path(ark).resolve()}:{place.rpartition(':')[2]}" for key, place in places.items()}
+    if there != places:
+        write_table(scp, there)
 
 
 def _plain(array: np.ndarray) -> tuple[bytes, memoryview]:

@@ -79,21 +79,23 @@ class AudioArkReader:
         try:
             entry = self._find(path, offset)
             if entry.rate is None:
-                return self._decode(path, entry)[0][start:stop]
+                return self._decode(path, entry)[start:stop]
             start, stop, _ = slice(start, stop).indices(entry.size // 2)
             return self._files.array(path, entry.first + 2 * start, max(0, stop - start), "<i2")
         except (OSError, ValueError, MemoryError, soundfile.LibsndfileError) as error:
             raise _wrong(error, path, offset, key) from None
 
     def info(self, place: str, key: str = "") -> tuple[int, int]:
-        """Number of samples and sample rate in Hz of an entry."""
+        """Number of samples, of each channel, and sample rate in Hz of an entry, by its header."""
         path, offset = split_place(place, key)
         try:
             entry = self._find(path, offset)
             if entry.rate is not None:
                 return entry.size // 2, entry.rate
-            samples, rate = self._decode(path, entry)
-            return len(samples), rate
+            header = soundfile.info(io.BytesIO(self._files.array(path, entry.first, entry.size, "u1")))
+            if header.frames == 0:
+                raise ValueError("no samples")
+            return header.frames, header.samplerate
         except (OSError, ValueError, MemoryError, soundfile.LibsndfileError) as error:
             raise _wrong(error, path, offset, key) from None
 
@@ -126,18 +128,20 @@ class AudioArkReader:
             raise ValueError(f"{entry.size} bytes announced, {max(0, self._files.size(path) - entry.first)} are there")
         return entry
 
-    def _decode(self, path: str, entry: _Entry) -> tuple[np.ndarray, int]:
+    def _decode(self, path: str, entry: _Entry) -> np.ndarray:
         file = io.BytesIO(self._files.array(path, entry.first, entry.size, "u1"))
         with soundfile.SoundFile(file) as sound:
             if sound.channels != 1:
                 raise ValueError(f"{sound.channels} channels instead of one")
             if sound.subtype != "PCM_16":  # libsndfile would cut, not round, to 16 bits
                 raise ValueError(f"{sound.subtype_info} instead of 16 bits")
-            return sound.read(dtype="int16"), sound.samplerate
+            return sound.read(dtype="int16")
 
 
-def _wrong(error: Exception, path: str, offset: int, key: str) -> InputError:
+def _wrong(error: Exception | str, path: str, offset: int, key: str) -> InputError:
     name = key or f"{path}:{offset}"
+    if isinstance(error, soundfile.LibsndfileError):
+        error = error.error_string  # all of it has an address in memory, another one each time
     if isinstance(error, FileNotFoundError):
         return InputError(f"{name}: no such ark", path)
     return InputError(f"{name}: truncated or not audio at byte {offset}: {error}", path)

@@ -114,7 +114,8 @@ def scan_data_dir(
     """What a data dir holds, read as far as possible, and the complaints about files and their form."""
     if not path.is_dir():
         beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        return DataDir(path, {}, {}), [Complaint(path, None, f"no such directory{near_miss(path.name, beside)}")]
+        what = "is not a directory" if path.name in beside else f"no such directory{near_miss(path.name, beside)}"
+        return DataDir(path, {}, {}), [Complaint(path, None, what)]
     tables, extras, complaints = {}, {}, []
     names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
     for name in required:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -188,16 +189,18 @@ def _look(source: str, inside: bool, pipes: bool) -> tuple[str, float | None]:
     in_ark = ark_of(source) is not None
     path, offset = split_place(source) if in_ark else (source, 0)
     try:
-        size = os.stat(path).st_size
+        status = os.stat(path)
     except OSError as error:
         where = "" if os.path.isabs(path) else f" (seen from {os.getcwd()})"
         return f"{error.strerror}: {path}{where}", None
-    if not os.path.isfile(path):
+    if not stat.S_ISREG(status.st_mode):
         return f"not a file: {path}", None
-    if size == 0:
+    if status.st_size == 0:
         return f"empty audio file: {path}", None
+    if in_ark and offset >= status.st_size:
+        return f"byte {offset} lies behind the end of {path}", None
     if in_ark:
-        return (f"byte {offset} lies behind the end of {path}" if offset >= size else ""), None
+        return _read_entry(source) if inside else ("", None)
     return _read_header(path) if inside and not needs_ffmpeg(path) else ("", None)
 
 
@@ -211,6 +214,16 @@ def _read_header(path: str) -> tuple[str, float | None]:
     if header.frames == 0:
         return f"audio file without samples: {path}", None
     return "", header.frames / header.samplerate
+
+
+def _read_entry(place: str) -> tuple[str, float | None]:
+    from sv_py.io.audio_ark import AudioArkReader
+
+    try:
+        count, rate = AudioArkReader().info(place)
+    except InputError as error:
+        return f"cannot be read as audio: {error.message}", None
+    return "", count / rate
 
 
 def _check_ends(segments: Table, durations: Mapping[str, float]) -> Iterator[Complaint]:

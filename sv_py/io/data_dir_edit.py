@@ -3,6 +3,7 @@
 import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def take(data: DataDir, utts: Iterable[str], note: Note) -> Parts:
 
 def rename(data: DataDir, utt: Callable[[str], str], speaker: Callable[[str], str], note: Note) -> Parts:
     """The same data under other utterance and speaker ids. Recordings that are cut into segments keep theirs."""
+    utt, speaker = cache(utt), cache(speaker)  # the tables share millions of new ids, as those that were read do
     names = {"utt": utt, "spk": speaker, "reco": (lambda reco: reco) if "segments" in data.tables else utt}
     tables = {}
     for name, table in data.tables.items():

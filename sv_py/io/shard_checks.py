@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 from sv_py.cli import InputError, first_few, near_miss
@@ -39,30 +40,45 @@ def _shards_of_data_dir(path: Path) -> tuple[dict[Path, Shard], list[Complaint]]
     """The shards that a data dir uses, and what is wrong with its places in them."""
     used: dict[Path, Shard] = {}
     faults: list[Complaint] = []
-    known: dict[Path, dict[Path, Shard]] = {}
+    listed_in = cache(shards_of_folder)
     files = OpenFiles()
     for scp in (path / name for name in SCPS if (path / name).exists()):
         places = read_table(scp)
-        for ark in dict.fromkeys(Path(split_place(place, key)[0]) for key, place in places.items()):
-            listed = known.setdefault(ark.parent, shards_of_folder(ark.parent))
-            if ark in listed:
-                used[ark] = listed[ark]
+        for ark in map(Path, dict.fromkeys(split_place(place, key)[0] for key, place in places.items())):
+            if shard := listed_in(ark.parent).get(ark):
+                used[ark] = shard
             else:
                 faults.append(Complaint(ark, None, f"{_UNLISTED}, but in {scp}"))
-        wrong = [key for key, place in places.items() if not _begins(files, key, place)]
+        names = cache(_names_in)
+        wrong = [key for key, place in places.items() if not _is_at(files, key, place, names)]
         if wrong:
             faults.append(Complaint(scp, None, f"{len(wrong)} entries are not at their places: {first_few(wrong)}"))
     return used, faults
 
 
-def _begins(files: OpenFiles, key: str, place: str) -> bool:
-    """Whether the entry of ``key`` begins at its place: its name stands in front. Missing arks are told elsewhere."""
+def _is_at(files: OpenFiles, key: str, place: str, names: Callable[[str], dict[int, str]]) -> bool:
+    """Whether the entry of ``key`` is at its place: its name stands in front, or, of a data dir that was renamed by a
+    prefix or suffix, the name before. Missing arks are told elsewhere.
+    """
     path, offset = split_place(place)
-    name = f"{key} ".encode()
     try:
-        return offset >= len(name) and files.read(path, offset - len(name), len(name) + 1)[:-1] == name
+        if _stands(files, key, path, offset):
+            return True
+        before = names(path).get(offset)
+        return before is not None and before in key and _stands(files, before, path, offset)
     except OSError:
         return True
+
+
+def _stands(files: OpenFiles, key: str, path: str, offset: int) -> bool:
+    name = f"{key} ".encode()
+    return offset >= len(name) and files.read(path, offset - len(name), len(name) + 1)[:-1] == name
+
+
+def _names_in(ark: str) -> dict[int, str]:
+    """Byte offset -> name of the entries of an ark, by the scp that was written beside it, if it is there."""
+    scp = Path(ark).with_suffix(".scp")
+    return {split_place(place)[1]: key for key, place in read_table(scp).items()} if scp.exists() else {}
 
 
 def relocate(data_dir: Path, old: str, new: str) -> dict[str, int]:
@@ -71,7 +87,7 @@ def relocate(data_dir: Path, old: str, new: str) -> dict[str, int]:
     Nothing is changed unless every new ark is there with the size that the index beside it says. Each file changes as
     a whole; the call can be repeated after a crash. Raises InputError otherwise.
     """
-    old, new = old.rstrip("/"), new.rstrip("/")
+    old, new = old.rstrip("/"), os.path.abspath(new)  # places are absolute
     tables = {name: read_table(data_dir / name) for name in _MAY_HOLD_PLACES if (data_dir / name).exists()}
     arks = {name: {key: ark_of(place) for key, place in table.items()} for name, table in tables.items()}
     used = {ark for own in arks.values() for ark in own.values() if ark}
@@ -94,9 +110,9 @@ def relocate(data_dir: Path, old: str, new: str) -> dict[str, int]:
 
 def _require_whole(arks: Iterable[Path]) -> None:
     """Raise InputError that tells what is wrong with ``arks``, by the indexes beside them."""
-    known: dict[Path, dict[Path, Shard]] = {}
+    listed_in = cache(shards_of_folder)
     faults = []
     for ark in arks:
-        shard = known.setdefault(ark.parent, shards_of_folder(ark.parent)).get(ark)
+        shard = listed_in(ark.parent).get(ark)
         faults += shard.faults(checksum=False) if shard else [Complaint(ark, None, _UNLISTED)]
     refuse(faults, "not all shards are in their new place; nothing was changed")

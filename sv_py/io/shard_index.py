@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 from sv_py.cli import InputError
 from sv_py.io.data_tables import Complaint
-from sv_py.io.text import read_table
+from sv_py.io.text import read_lines
 
 SUFFIX = ".index"
-_COLUMNS = 6
 
 
 class Shard(NamedTuple):
@@ -54,14 +53,16 @@ def sha256_of(path: Path) -> str:
 def read_index(path: Path) -> dict[Path, Shard]:
     """ark -> what the index says of it. Raises InputError that names the line."""
     shards = {}
-    for line, (name, value) in enumerate(read_table(path, columns=_COLUMNS).items(), 1):
-        size, sha256, utterances, seconds, speakers = value.split()
+    for number, line in enumerate(read_lines(path), 1):
         try:
+            name, size, sha256, utterances, seconds, speakers = line.rsplit(" ", 5)  # the name may hold spaces
             shard = Shard(path.parent / name, int(size), sha256, int(utterances), float(seconds), int(speakers))
         except ValueError:
             raise InputError(
-                f"not 'ark bytes sha256 utterances seconds speakers': '{name} {value}'", path, line
+                f"not 'ark bytes sha256 utterances seconds speakers': '{line[:160]}'", path, number
             ) from None
+        if shard.path in shards:
+            raise InputError(f"'{name}' a second time", path, number)
         shards[shard.path] = shard
     return shards
 

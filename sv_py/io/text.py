@@ -1,7 +1,7 @@
 """Kaldi's text tables: one entry per line, `key value...`, unique keys, sorted as bytes (LC_ALL=C)."""
 
 from collections.abc import Iterable, Mapping
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 from sv_py.cli import InputError, first_few
@@ -48,7 +48,7 @@ def read_table(path: str | Path, columns: int | None = None, ordered: bool = Tru
     ``columns`` is the exact number of columns, if that is fixed; ``ordered`` asks for keys sorted as bytes.
     Raises InputError that names file and line: a missing value, a duplicate or unsorted key, wrong columns.
     """
-    return _parse(read_lines(path), path, columns, ordered)
+    return _parse(read_lines(path), path, columns, ordered, count(1))
 
 
 def read_rows(path: str | Path, rows: range, columns: int | None = None) -> dict[str, str]:
@@ -56,16 +56,16 @@ def read_rows(path: str | Path, rows: range, columns: int | None = None) -> dict
     if not Path(path).is_file():
         raise InputError("no such file", path)
     with open(path, "rb") as file:
-        data = b"".join(islice(file, rows.start, rows.stop))
-    return _parse(decode_lines(data, path), path, columns, True, rows.start + 1)
+        data = b"".join(islice(file, rows.start, rows.stop, rows.step))
+    return _parse(decode_lines(data, path), path, columns, True, count(rows.start + 1, rows.step))
 
 
 def _parse(
-    lines: Iterable[str], path: str | Path, columns: int | None, ordered: bool, first: int = 1
+    lines: list[str], path: str | Path, columns: int | None, ordered: bool, numbers: Iterable[int]
 ) -> dict[str, str]:
     table: dict[str, str] = {}
     previous = ""
-    for number, line in enumerate(lines, first):
+    for number, line in zip(numbers, lines, strict=False):
         parts = line.split(None, 1)
         if len(parts) != 2 or line[0].isspace():
             raise InputError(f"expected 'id value', got {line[:80]!r}", path, number)

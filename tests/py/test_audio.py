@@ -1,5 +1,7 @@
 """Audio of a data dir: the samples that were recorded, or an error that names utterance and file."""
 
+import subprocess
+import sys
 from collections import Counter
 
 import numpy as np
@@ -75,7 +77,15 @@ def test_segments_are_cut_from_their_recordings_at_the_nearest_sample(data, wav)
     assert np.array_equal(found["d"], tone()[3200:])
 
 
-@pytest.mark.parametrize("times", ["0 0.6", "0.3 0.3", "0.3 0.2", "-0.1 0.2", "0.6 0.7", "nan 0.2", "0 nan", "0 inf"])
+def test_a_segment_may_end_a_hundredth_of_a_second_behind_its_recording_as_in_the_validation(data, wav):
+    found = read(data(["a r 0.4 0.51", "b r 0.4 0.505"], r=wav()))
+    assert np.array_equal(found["a"], tone()[3200:]) and np.array_equal(found["b"], tone()[3200:])
+
+
+@pytest.mark.parametrize(
+    "times",
+    ["0 0.511", "0.505 0.51", "0 0.6", "0.3 0.3", "0.3 0.2", "-0.1 0.2", "0.6 0.7", "nan 0.2", "0 nan", "0 inf"],
+)
 def test_a_segment_outside_its_recording_is_an_error(data, wav, times):
     message = complaint(data([f"u rec {times}"], rec=wav()))
     assert "segments: 'u' is " in message and "of 'rec', which lasts 0.500 s" in message
@@ -154,6 +164,13 @@ def test_a_stream_whose_writer_did_not_know_its_length_is_not_taken_for_truncate
         assert np.array_equal(read(data(u=f"cat {path} |"), pipes=True)["u"], tone())
 
 
+def test_a_command_does_not_take_what_the_caller_is_given_on_its_standard_input(data, wav, tmp_path):
+    folder = data(u=f"cat >> {tmp_path}/taken; cat {wav()} |")
+    code = f"from sv_py.data.audio import utterances\n[read() for _, read in utterances({str(folder)!r}, {RATE}, True)]"
+    subprocess.run([sys.executable, "-c", code], input=b"lines of a loop", check=True)
+    assert (tmp_path / "taken").read_bytes() == b""
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_places_in_arks_are_read_as_files_are(data, tmp_path, encoding):
     write_audio_ark(tmp_path / "x.ark", tmp_path / "x.scp", [("u", tone()), ("v", -tone(1.0))], RATE, encoding)
@@ -184,6 +201,14 @@ def test_a_tone_of_another_rate_is_the_same_tone(data, wav, rate):
     assert samples.dtype == np.float32 and len(samples) == round(seconds * RATE)
     middle = slice(400, -400)  # away from where the signal begins and ends
     assert np.abs(samples - at(RATE))[middle].max() < 4  # of 8000: -66 dB, with the rounding of the file
+
+
+def test_a_rate_that_only_a_damaged_header_can_have_is_an_error(data, wav):
+    path = wav()
+    head = bytearray(path.read_bytes())
+    head[24:28] = (2**31 - 19).to_bytes(4, "little")
+    path.write_bytes(head)
+    assert "'u': sample rate 2147483629 Hz, which cannot be converted" in complaint(data(u=path), resample=True)
 
 
 def test_what_lies_above_half_of_the_new_rate_does_not_come_back_as_an_alias():

@@ -1,6 +1,7 @@
 """Shards against their index: damage is found and named; a move is written down only when all is in its new place."""
 
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -94,11 +95,43 @@ def test_every_place_of_a_data_dir_lies_in_a_shard_and_is_that_of_its_utterance(
     ]
 
 
+def test_utterances_that_were_renamed_are_at_the_places_of_their_former_names(data, tmp_path):
+    places = read_table(data / "audio.scp")
+    (data / "feats.scp").unlink()
+    renamed = {f"noisy-{utt}-1": place for utt, place in places.items()}
+    write_table(data / "audio.scp", renamed)
+    assert faults(data) == []
+    write_table(data / "audio.scp", renamed | {"noisy-ann-0-1": places["ann-1"]})
+    assert faults(data) == [f"{data}/audio.scp: 1 entries are not at their places: noisy-ann-0-1"]
+
+
+def test_a_thousand_shards_in_one_index_take_no_longer_than_their_number(tmp_path):
+    data, old, new = (tmp_path / name for name in ("data", "old", "new"))
+    data.mkdir()
+    old.mkdir()
+    utts = [f"u{n:03}" for n in range(1000)]
+    for utt in utts:
+        (old / f"{utt}.ark").write_bytes(f"{utt} abc".encode())
+    write_lines(old / "x.index", (Shard(old / f"{utt}.ark", 8, "0" * 64, 1, 1.0, 1).line() for utt in utts))
+    write_table(data / "feats.scp", {utt: f"{old}/{utt}.ark:5" for utt in utts})
+    shutil.copytree(old, new)
+    begin = time.process_time()
+    assert faults(data, checksums=False) == [] and relocate(data, str(old), str(new)) == {"feats.scp": 1000}
+    assert time.process_time() - begin < 2  # ten times that if each shard reads the index
+
+
+def test_the_name_of_a_shard_may_hold_spaces(tmp_path):
+    ark = tmp_path / "audio_my train.1.ark"
+    write_ark(ark, tmp_path / "x.scp", [("u", np.ones((1, 1)))])
+    add_to_index(tmp_path / "x.index", ark, ["u"])
+    assert list(read_index(tmp_path / "x.index")) == [ark] and faults(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", "is empty"),
-        ("a.ark 12 abc 1 1.0\n", ":1: 5 columns instead of 6"),
+        ("a.ark 12 abc 1 1.0\n", ":1: not 'ark bytes sha256 utterances seconds speakers': 'a.ark 12 abc 1 1.0'"),
         ("a.ark twelve abc 1 1.0 1\n", ":1: not 'ark bytes sha256 utterances seconds speakers': 'a.ark twelve"),
         ("a.ark 12 abc 1 1.0 1\na.ark 12 abc 1 1.0 1\n", ":2: 'a.ark' a second time"),
     ],
@@ -125,6 +158,13 @@ def test_after_a_move_the_places_are_the_new_ones_and_give_the_same_audio(data, 
     assert ArkReader().read(read_table(data / "feats.scp")["bob-0"]).shape == (4, 3)
     assert read_table(data / "wav.scp")["bob-2"] == "/corpus/bob-2.wav"
     assert {path.name for path in data.iterdir()} == {"audio.scp", "feats.scp", "wav.scp"}
+
+
+def test_places_are_absolute_though_the_new_folder_is_named_from_here(data, tmp_path, monkeypatch):
+    shutil.move(tmp_path / "old", tmp_path / "new")
+    monkeypatch.chdir(tmp_path)
+    relocate(data, f"{tmp_path}/old", "new/")
+    assert read_table(data / "audio.scp")["ann-0"] == f"{tmp_path}/new/audio/audio.1.ark:6"
 
 
 def test_only_what_lies_under_the_old_folder_moves(data, tmp_path):

@@ -114,6 +114,37 @@ def test_an_ark_that_lost_its_end_or_is_gone_is_made_again(data, wav):
         assert (out / "x.ark").read_bytes() == before
 
 
+def test_what_may_be_converted_counts_only_where_something_was(data, wav, caplog):
+    def made(**options):
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            shard(folder, **options)
+        return "is there already" not in caplog.text
+
+    folder = data(u=wav("a.wav"))
+    assert made() and not made(resample=True, pipes=True) and not made()
+    folder = data(u=wav("a.wav", np.stack([tone(), tone()], 1)))
+    assert made(mixdown=True) and not made(mixdown=True)
+    with pytest.raises(InputError, match="1 of 1 utterances cannot be used"):
+        made()
+    folder = data(u=f"cat {wav()} |")
+    assert made(pipes=True) and not made(pipes=True)
+    with pytest.raises(InputError, match="1 of 1 utterances cannot be used"):
+        made()
+
+
+def test_a_shard_that_was_moved_is_not_made_again_and_its_places_follow(data, wav, tmp_path):
+    folder = data(u=wav("a.wav"), v=wav("b.wav", -tone()))
+    before = (shard(folder) / "x.ark").stat().st_mtime_ns
+    (tmp_path / "out").rename(tmp_path / "moved")
+    (tmp_path / "out").symlink_to("moved")
+    out = shard(folder)
+    assert (out / "x.ark").stat().st_mtime_ns == before
+    place = read_table(out / "x.scp")["v"]
+    assert place.startswith(f"{tmp_path}/moved/x.ark:")
+    assert np.array_equal(ArkReader().read(place), -tone()[:3, None])
+
+
 def test_audio_that_is_replaced_in_place_is_noticed(data, wav):
     out = shard(data(u=wav()), lambda utt, samples: samples)
     wav(samples=tone(0.25))

@@ -79,12 +79,26 @@ def test_the_shards_hold_the_audio_and_the_data_dir_names_it(recipe, run, encodi
     assert (data / "audio.id").read_text() == f"--sample-frequency=16000\n--encoding={encoding}\n"
     assert {rate for rate, _ in kaldiio.load_scp(str(data / "audio.scp")).values()} == {16000}
     index = read_index(recipe / "shards/audio_tiny.index")
-    assert [shard.utterances for shard in index.values()] == [2, 3, 3] and sum(
+    assert [shard.utterances for shard in index.values()] == [3, 3, 2] and sum(
         shard.seconds for shard in index.values()
     ) == pytest.approx(sum(lengths.values()) / 16000, abs=0.01)
     assert all(sha256_of(path) == shard.sha256 for path, shard in index.items())
     run("utils/validate_data_dir.sh", data, cwd=recipe)
     run("utils/validate_shards.sh", data, cwd=recipe)
+
+
+def test_every_shard_has_some_of_all_speakers_so_that_a_few_can_be_shuffled_together(recipe, run):
+    run(STEP, "--nj", 2, "--utts-per-shard", 4, "data/tiny", "log", "shards", cwd=recipe)
+    index = read_index(recipe / "shards/audio_tiny.index")
+    assert [(shard.utterances, shard.speakers) for shard in index.values()] == [(4, 4), (4, 4)]
+
+
+def test_segments_of_a_recording_stay_together_in_a_shard_which_decodes_it_once(recipe, run, tiny_wavs):
+    recorded = {"call": tiny_wavs / "ann-1.wav", "talk": tiny_wavs / "bea-1.wav"}
+    segments = {"ann-a": "call 0.1 0.3", "ann-b": "call 0.2 0.4", "bea-a": "talk 0 0.2", "bea-b": "talk 0.1 0.4"}
+    write_data_dir(recipe / "data/cut", recorded, segments)
+    run(STEP, "--utts-per-shard", 2, "data/cut", "log", "shards", cwd=recipe)
+    assert list(read_table(recipe / "shards/audio_cut.1.scp")) == ["ann-a", "ann-b"]
 
 
 def test_the_number_of_jobs_changes_neither_shards_nor_tables(recipe, run):
@@ -115,6 +129,33 @@ def test_a_second_run_makes_only_what_is_missing_broken_or_out_of_date(recipe, r
     run(*command, cwd=recipe)
     assert [path for path, time_ns in changed.items() if path.stat().st_mtime_ns != time_ns] == paths[3:]
     assert same(stored(recipe / "data/tiny"), recordings(recipe / "data/tiny"))
+
+
+def test_shards_that_were_moved_are_kept_and_the_data_dir_follows_them(recipe, run):
+    command = [STEP, "--nj", 1, "--utts-per-shard", 4, "data/tiny", "log"]
+    run(*command, "shards", cwd=recipe)
+    changed = {path.name: path.stat().st_mtime_ns for path in (recipe / "shards").glob("*.ark")}
+    (recipe / "shards").rename(recipe / "moved")
+    run(*command, "moved", cwd=recipe)
+    assert {path.name: path.stat().st_mtime_ns for path in (recipe / "moved").glob("*.ark")} == changed
+    run("utils/validate_shards.sh", "data/tiny", cwd=recipe)
+    assert same(stored(recipe / "data/tiny"), recordings(recipe / "data/tiny"))
+
+
+def test_every_path_may_hold_spaces_but_not_the_letters_that_stand_for_the_job(recipe, run, tiny_wavs):
+    wavs = shutil.copytree(tiny_wavs, recipe / "my wavs é")
+    data = write_data_dir(recipe / "data/my train", {wav.stem: wav for wav in wavs.iterdir()})
+    run(STEP, "--nj", 2, "--utts-per-shard", 3, "data/my train", "my logs", "my shards", cwd=recipe)
+    run("utils/validate_shards.sh", data, cwd=recipe)
+    assert same(stored(data), recordings(data))
+    for command in (
+        [STEP, "data/tiny", "JOB1/log"],
+        ["steps/make_fbank.sh", "data/JOB1"],
+        ["steps/convert_audio.sh", "data", "JOB1/wav"],
+        ["steps/extract_embeddings.sh", "final.pt", "data/tiny", "exp/JOB1"],
+    ):
+        done = run(*command, cwd=recipe, code=1)
+        assert "the letters JOB in a path would become the number of a job" in done.stderr
 
 
 @pytest.fixture
