@@ -1,18 +1,20 @@
 """How fast do FLACs become arks of 80-d filter banks, on one core, and how far is that from the limit?
 
-The job of steps/make_fbank.sh is run in this process over utterances of exactly 3 s and 8 s, cut from real speech where
-SV_SHARED names a folder with some. The limit is what decoding, the FFT and the product with the mel filters take, each
-measured alone. Peers: Lhotse's compute_and_store_features, and torchaudio.compliance.kaldi called file by file.
-All files lie in memory (/dev/shm, where there is one). Times are processor times, the least of several passes. Prints one JSON line per figure.
+The job of steps/make_fbank.sh is run over utterances of exactly 3 s and 8 s, cut from real speech where SV_SHARED names
+a folder with some. The limit is what decoding, the FFT and the product with the mel filters take, each measured alone.
+Peers: Lhotse's compute_and_store_features, and torchaudio.compliance.kaldi called file by file. All files lie in memory
+(/dev/shm, where there is one). Times are processor times, the least of several passes. Prints one JSON line per figure.
 """
 
+import functools
 import json
 import os
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +25,14 @@ from lhotse import CutSet, Fbank, FbankConfig, NumpyFilesWriter, Recording
 
 from sv_py import log
 from sv_py.data import synthetic
+from sv_py.data.memory import keep_freed_memory
 from sv_py.data.shard_job import make_shard
 from sv_py.features import FRONTENDS
 from sv_py.features.arguments import KaldiFbankArguments
 from sv_py.io.ark import write_ark
 from sv_py.io.text import write_table
 
-UTTERANCES, PASSES, RATE, BINS, FFT = 200, 6, 16000, 80, 512
+UTTERANCES, PASSES, RATE, BINS, FFT = 100, 16, 16000, 80, 512
 
 
 def speech() -> Iterator[np.ndarray]:
@@ -55,25 +58,59 @@ def make_data(folder: Path, seconds: int) -> list[str]:
     return [str(path) for path in wavs.values()]
 
 
-def measure(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Processor time of each in seconds: the least of several, taken in turn so that all are disturbed alike."""
-    times = dict.fromkeys(ways, float("inf"))
-    for _ in range(PASSES):
-        for name, function in ways.items():
-            start = time.process_time()
-            function()
-            times[name] = min(times[name], time.process_time() - start)
-    return times
+def processor_time(function: Callable, *args: object) -> float:
+    """Seconds of a call, in the process that it runs in."""
+    start = time.process_time()
+    function(*args)
+    return time.process_time() - start
 
 
-def each(function: Callable[[object], object], items: list) -> Callable[[], None]:
-    """A function that calls ``function`` with each item."""
+def set_up(keep_memory: bool) -> None:
+    """Make a process one that computes with one thread; a job of ours keeps the memory that it frees."""
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
+    log.logger.setLevel("ERROR")
+    warnings.simplefilter("ignore")  # of the peers
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # progress bars
+    if keep_memory:
+        keep_freed_memory()
 
-    def call() -> None:
-        for item in items:
-            function(item)
 
-    return call
+def measure(job: Executor, plain: Executor, ways: dict[str, tuple]) -> dict[str, float]:
+    """Processor time of each call in seconds: the least of several, taken in turn so that all are disturbed alike.
+
+    Ours runs in the process ``job``, the others in ``plain``; the first pass warms them up.
+    """
+    times = {name: [] for name in ways}
+    for _ in range(1 + PASSES):
+        for name, call in ways.items():
+            process = job if name == "ours" else plain
+            times[name].append(process.submit(processor_time, *call).result())
+    return {name: min(values[1:]) for name, values in times.items()}
+
+
+def decode(paths: list[str]) -> None:
+    """Nothing but FLAC."""
+    for path in paths:
+        soundfile.read(path, dtype="float32")
+
+
+def transform(seconds: int) -> None:
+    """Nothing but the FFT, of the frames of one utterance after another."""
+    for frames in _random(seconds, FFT):
+        torch.fft.rfft(frames)
+
+
+def multiply(seconds: int) -> None:
+    """Nothing but the product of power spectra with the filters."""
+    filters = _random(seconds, BINS)[0][: 1 + FFT // 2]
+    for power in _random(seconds, 1 + FFT // 2):
+        power @ filters
+
+
+@functools.cache
+def _random(seconds: int, columns: int) -> list[torch.Tensor]:
+    return [torch.rand(1 + (seconds * RATE - 400) // 160, columns) for _ in range(UTTERANCES)]
 
 
 def ours(folder: Path) -> None:
@@ -105,22 +142,20 @@ def by_torchaudio(folder: Path, paths: list[str]) -> None:
     write_ark(folder / "torchaudio.ark", folder / "torchaudio.scp", items())
 
 
-def figures(folder: Path, seconds: int) -> Iterator[tuple[str, float, str]]:
+def figures(folder: Path, seconds: int, job: Executor, plain: Executor) -> Iterator[tuple[str, float, str]]:
     """(figure, value, unit) for utterances of one length."""
     paths = make_data(folder, seconds)
-    frames = [torch.randn(1 + (seconds * RATE - 400) // 160, FFT) for _ in paths]
-    power, filters = [torch.rand(len(f), 1 + FFT // 2) for f in frames], torch.rand(1 + FFT // 2, BINS)
     parts = {
-        "decode alone": each(partial(soundfile.read, dtype="float32"), paths),
-        "FFT alone": each(torch.fft.rfft, frames),
-        "mel product alone": each(lambda p: p @ filters, power),
+        "decode alone": (decode, paths),
+        "FFT alone": (transform, seconds),
+        "mel product alone": (multiply, seconds),
     }
     ways = {
-        "ours": lambda: ours(folder),
-        "Lhotse": lambda: by_lhotse(folder, paths),
-        "torchaudio.compliance per file": lambda: by_torchaudio(folder, paths),
+        "ours": (ours, folder),
+        "Lhotse": (by_lhotse, folder, paths),
+        "torchaudio.compliance per file": (by_torchaudio, folder, paths),
     }
-    times = measure(parts | ways)
+    times = measure(job, plain, parts | ways)
     times["limit"] = sum(times[part] for part in parts)
     for name, value in times.items():
         yield name, seconds * len(paths) / value, "x real time"
@@ -131,15 +166,15 @@ def figures(folder: Path, seconds: int) -> Iterator[tuple[str, float, str]]:
 
 def main() -> None:
     """Measure."""
-    torch.set_num_threads(1)
-    log.logger.setLevel("ERROR")
-    warnings.simplefilter("ignore")  # of the peers
     memory = Path("/dev/shm")
-    for seconds in (3, 8):
-        with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name, torch.inference_mode():
-            for figure, value, unit in figures(Path(name), seconds):
-                line = {"bench": "features", "figure": f"{figure}, {seconds} s", "value": round(value, 3), "unit": unit}
-                print(json.dumps(line), flush=True)
+    start = functools.partial(ProcessPoolExecutor, 1, get_context("spawn"), set_up)
+    with start([True]) as job, start([False]) as plain:
+        for seconds in (3, 8):
+            with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+                for figure, value, unit in figures(Path(name), seconds, job, plain):
+                    figure = f"{figure}, {seconds} s"
+                    line = {"bench": "features", "figure": figure, "value": round(value, 3), "unit": unit}
+                    print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sv_py import log
 from sv_py.cli import Parser, command
+from sv_py.data.memory import keep_freed_memory
 from sv_py.data.shard_job import make_shard
 from sv_py.features import FRONTENDS
 from sv_py.features.arguments import FrameArguments, describe, read_frontend
@@ -45,6 +46,7 @@ def main() -> None:
     import torch  # three seconds that --print-id does without
 
     torch.set_num_threads(1)  # jobs are the parallelism
+    keep_freed_memory()
     frontend = FRONTENDS.build(name, arguments).eval()
 
     @torch.inference_mode()

@@ -28,7 +28,7 @@ def speech(seconds=0.6, seed=0):
     """A voice on the scale of 16-bit integers, with the noise of a room: rounding decides about far weaker bins."""
     rng = np.random.default_rng(seed)
     samples = synthetic.speak(synthetic.draw_voice(rng, "f"), seconds, rng)
-    return np.rint(8000 * samples / abs(samples).max() + rng.normal(0, 50, len(samples))).astype(np.float32)
+    return np.rint(8000 * samples / abs(samples).max() + rng.normal(0, 100, len(samples))).astype(np.float32)
 
 
 def noise(count, seed=0):
@@ -107,7 +107,8 @@ def test_frames_are_those_of_kaldi_for_any_options(seed):
 def test_frames_of_real_speech_are_those_of_kaldi(shared):
     for number, path in enumerate(sorted((shared / "corpora/an4").rglob("*.flac"))[:100:10]):
         samples = soundfile.read(path, dtype="int16")[0].astype(np.float32)
-        arguments = dataclasses.replace(random_arguments(number), sample_frequency=16000.0)
+        # below 20 Hz there is so little speech that rounding, Kaldi's and ours, decides about it
+        arguments = dataclasses.replace(random_arguments(number), sample_frequency=16000.0, low_freq=20.0)
         found, expected = ours(samples, arguments), kaldi(samples, arguments)
         assert found.shape == expected.shape and close(found, expected, arguments)
 
