@@ -59,7 +59,7 @@ read -ra corpora <<< "$corpora"
 read -ra train_dirs <<< "$train_set"
 read -ra test_dirs <<< "$test_sets"
 augment_dirs=(${augment_set[@]+"${augment_set[@]#*=}"})
-dirs=(${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}" ${augment_dirs[@]+"${augment_dirs[@]}"})
+mapfile -t dirs < <(printf '%s\n' ${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}" ${augment_dirs[@]+"${augment_dirs[@]}"} | awk '!seen[$0]++')
 check_dirs "${dirs[@]}"
 any_own "${dirs[@]}" || corpora=()
 check_corpora "$corpus_dir" ${corpora[@]+"${corpora[@]}"}
@@ -103,8 +103,12 @@ unlock_dir data
 
 # Stage 3: what trains, and the speakers whose error rate is watched meanwhile. Bad trial lists are found before training.
 if [ -n "$train" ]; then
-  run_stage 3 filter "$exp/data/all" "$train"/{"$frames",utt2spk,"$counts"} "$sections/hold_out.yaml" -- \
-    steps/filter_data_dir.sh --source "$data_source" --min-frames "$min_frames" --min-utts "$min_utts" "$train" "$exp/data/all"
+  filter=(--source "$data_source" --min-frames "$min_frames" --min-utts "$min_utts") inputs=()
+  if [ "$data_source $use_vad" = "feats true" ]; then # shards hold speech only; here it is vad.scp that knows
+    filter+=(--min-voiced-frames $((min_frames > 0 ? min_frames : 1))) inputs=("$train/vad.scp")
+  fi
+  run_stage 3 filter "$exp/data/all" "$train"/{"$frames",utt2spk,"$counts"} ${inputs[@]+"${inputs[@]}"} "$sections/hold_out.yaml" -- \
+    steps/filter_data_dir.sh "${filter[@]}" "$train" "$exp/data/all"
   mapfile -t inputs < <(existing "$exp"/data/all/{"$frames",utt2spk,spk2gender})
   run_stage 3 hold_out "$exp/data/train" ${inputs[@]+"${inputs[@]}"} "$sections/hold_out.yaml" -- \
     steps/hold_out_dev.sh --speakers "$dev_speakers" --trials "$dev_trials" --seed "$dev_seed" "$exp"/data/{all,train,dev}

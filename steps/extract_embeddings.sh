@@ -18,6 +18,7 @@ vad_config=        # detector for audio shards that hold more than speech; if em
 . "$SV_ROOT/utils/parse_options.sh"
 . "$SV_ROOT/utils/jobs.sh"
 expect_arguments 3 3 "$@"
+refuse_job "$@"
 model=$1
 data=${2%/}
 out=${3%/}
@@ -27,7 +28,6 @@ for f in "$model" "$data/utt2spk" "$vad_config"; do
   [ -f "$f" ] || { echo "$0: no such file: $f" >&2; exit 1; }
 done
 nj=$(limit_jobs "$nj" "$data/utt2spk")
-"$SV_ROOT/utils/split_data.sh" --per-utt "$data" "$nj"
 mkdir -p "$out/log"
 rm -f "$out/xvector.scp" # arks that it names may be replaced: if that is interrupted, nobody shall mix old and new
 device=cpu
@@ -35,7 +35,7 @@ if [ "$gpu" -gt 0 ]; then device=cuda; fi
 # shellcheck disable=SC2086 # $cmd is a command with its options
 $cmd --gpu "$gpu" JOB=1:"$nj" "$out/log/extract.JOB.log" \
   python -m sv_py.extract --device "$device" ${apply_vad:+--apply-vad "$apply_vad"} --vad-config "$vad_config" \
-  "$model" "$data/split${nj}utt/JOB" "$out/xvector.JOB.ark" "$out/xvector.JOB.scp"
+  --job "JOB/$nj" "$model" "$data" "$out/xvector.JOB.ark" "$out/xvector.JOB.scp"
 merge_tables "$nj" "$out/xvector.JOB.scp" "$out/xvector.scp"
 python -m sv_py.speaker_means "$data/utt2spk" "$out/xvector.scp" "$out"
 echo "$0: $(wc -l < "$out/xvector.scp") embeddings in $out"

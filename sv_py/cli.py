@@ -52,6 +52,14 @@ def first_few(items: Iterable[str], n: int = 3) -> str:
     return shown if len(items) <= n else f"{shown} and {len(items) - n} more"
 
 
+def share_of_job(job: str, total: int) -> range:
+    """The items, of ``total``, that are those of a job 'N/J', the N-th of J jobs. Raises InputError."""
+    number, _, jobs = job.partition("/")
+    if not (number.isdecimal() and jobs.isdecimal() and 1 <= int(number) <= int(jobs)):
+        raise InputError(f"a job is N/J with 1 <= N <= J, not '{job}'")
+    return range(total * (int(number) - 1) // int(jobs), total * int(number) // int(jobs))
+
+
 def command(main: Callable[[], int | None]) -> None:
     """Run ``main`` as a process: input errors are one line on stderr and exit status 1."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `... | head` ends us quietly, as other Unix tools

@@ -80,18 +80,24 @@ def from_dict(values: dict, source: str) -> Config:
 
 
 def check_roles(config: Config, bindings: Iterable[str], source: str) -> None:
-    """Raise InputError, which names ``source``, unless ``bindings``, texts ROLE=DIR, have every role that is needed."""
-    entries = (entry for phase in config.phases for entry in phase.augment.waveform)
-    lacking = sorted(roles_of(entries) - {"train"} - parse_bindings(bindings).keys())
+    """Raise InputError, which names ``source``, unless ``bindings``, texts ROLE=DIR, have every role that is needed.
+
+    More than these may be bound, but not where none is needed: who binds sounds believes that they are used.
+    """
+    bindings = list(bindings)
+    needed = roles_of(entry for phase in config.phases for entry in phase.augment.waveform) - {"train"}
+    lacking = sorted(needed - parse_bindings(bindings).keys())
+    if bindings and not needed:
+        raise InputError(f"takes no sounds (phases.N.augment), so what is --augment-set {bindings[0]} for?", source)
     if lacking:
         options = " ".join(f"--augment-set {role}=DIR" for role in lacking)
         raise InputError(f"needs sounds for {', '.join(map(repr, lacking))}: {options}", source)
 
 
 def dump(config: Config, keys: tuple[str, ...] | None = None) -> str:
-    """YAML text of the whole configuration, or of some of its top-level keys."""
-    values = to_dict(config)
-    return yaml.safe_dump({k: v for k, v in values.items() if keys is None or k in keys}, sort_keys=False)
+    """YAML text of the whole configuration, or of the values of some dotted keys."""
+    values = to_dict(config) if keys is None else {key: lookup(config, key) for key in keys}
+    return yaml.safe_dump(values, sort_keys=False)
 
 
 def lookup(config: Config, key: str) -> Any:
@@ -200,7 +206,7 @@ def _read(kind: Any, node: yaml.Node, key: str) -> Any:
         return _read_dataclass(kind, node, key)
     origin, options = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        if node.tag == _NULL:
+        if node.tag == _NULL and type(None) in options:
             return None
         lists = node.tag == _SEQ
         kinds = [o for o in options if o is not type(None)]

@@ -1,4 +1,4 @@
-"""Extract the embeddings of one split of a data dir (a job of steps/extract_embeddings.sh)."""
+"""Extract the embeddings of a data dir, or of a part of it (a job of steps/extract_embeddings.sh)."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 
 from sv_py import log
-from sv_py.cli import Parser, command
+from sv_py.cli import Parser, command, share_of_job
 from sv_py.data.vad import read_detector
-from sv_py.io.ark import write_ark
+from sv_py.io.ark import follow_ark, write_ark
 from sv_py.io.current import Done, file_states
-from sv_py.train.model import embed, load_model, open_set
+from sv_py.train.model import embed, load_model, open_device, open_set
 
 
 def main() -> None:
@@ -22,6 +22,7 @@ def main() -> None:
         "--apply-vad", choices=("true", "false"), help="extract from the speech only; default: as in training"
     )
     parser.add_argument("--vad-config", type=Path, help="detector for audio shards that hold more than speech")
+    parser.add_argument("--job", default="1/1", metavar="N/J", help="only the N-th of J parts of the utterances")
     parser.add_argument("model", type=Path, help="final.pt or a checkpoint")
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("ark", type=Path)
@@ -29,7 +30,7 @@ def main() -> None:
     args = parser.parse_args()
     log.setup()
     torch.set_num_threads(args.num_threads)
-    device = torch.device(args.device)
+    device = open_device(args.device)
     model = load_model(args.model, device)
     config = model.config
     if args.apply_vad:
@@ -38,14 +39,16 @@ def main() -> None:
     utterances = open_set(args.data_dir, config, detector)
     model.check(utterances, silence=args.apply_vad is None)
     tables = utterances.store.tables  # the name of whose columns is a digest of the text tables
-    states = "".join(file_states(table.shards) for table in tables)
-    inputs = [args.model, *(table.path.name for table in tables), states, utterances.id, str(config.features)]
+    rows = share_of_job(args.job, len(utterances))
+    made_of = [text for table in tables for text in (table.path.name, file_states(table.shards_of(rows)))]
+    inputs = [args.model, *made_of, utterances.id, str(config.features), str(rows)]
     done = Done(args.scp.with_suffix(".done"), inputs, [args.ark, args.scp])
     if done:
+        follow_ark(args.ark, args.scp)
         log.logger.info("%s is there already", args.ark)
         return
     done.begin()
-    utts = log.progress(utterances.utts, len(utterances), args.ark.name)
+    utts = log.progress(map(utterances.table.utt, rows), len(rows), args.ark.name)
     write_ark(args.ark, args.scp, ((utt, embed(model.network, utterances, utt, device)) for utt in utts))
     done.end()
 

@@ -5,7 +5,7 @@ Prints its size: <utterances> <speakers> <shards> <frames or samples in all>.
 
 from pathlib import Path
 
-from sv_py.cli import Parser, command
+from sv_py.cli import InputError, Parser, command
 from sv_py.data.table import SOURCES, open_table
 
 
@@ -16,6 +16,8 @@ def main() -> None:
     parser.add_argument("data_dir", type=Path)
     args = parser.parse_args()
     table = open_table(args.data_dir, args.source)
+    if table.path.parent != args.data_dir / ".table":
+        raise InputError("cannot be written: no room, or somebody else's", args.data_dir / ".table")
     print(len(table), len(table.speakers), len(table.shards), int(table.length.sum()))
 
 

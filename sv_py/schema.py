@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sv_py.augmentation import AUGMENTATIONS
-from sv_py.augmentation.arguments import speed_ratio
+from sv_py.augmentation.arguments import check_probability, speed_ratio
 from sv_py.cli import InputError
 from sv_py.data import SAMPLERS
 from sv_py.features import FRONTENDS
@@ -63,7 +63,7 @@ class Data:
 class HoldOut:
     """Which utterances train, and which speakers are held out to watch the error rate (stage 3)."""
 
-    min_frames: int = 50  # shorter utterances do not train
+    min_frames: int = 50  # shorter utterances do not train; with features.vad, those with less speech
     min_utts: int = 1  # nor do speakers with fewer utterances
     dev_speakers: int = 16  # speakers taken out of training; those with one utterance never are
     dev_trials: int = 2000  # at most so many target and so many non-target dev trials
@@ -95,13 +95,21 @@ class Rate:
 
 @dataclass(frozen=True)
 class Mask:
-    """SpecAugment without warping, on the normalised features of training crops: mean-valued stripes."""
+    """SpecAugment without warping, on the normalised features of training crops: stripes of zeros.
 
+    Widths are uniform from 0 to the longest, places uniform (Park et al., Interspeech 2019).
+    """
+
+    probability: float = 1.0  # of being applied to a crop
     time: int = 0  # longest stripe of frames; 0: none
+    time_stripes: int = 1  # how many of them; they may overlap
     frequency: int = 0  # widest stripe of bins; 0: none
+    frequency_stripes: int = 1  # how many of them
 
     def __post_init__(self):
         _at_least(self, 0, "time", "frequency")
+        _at_least(self, 1, "time_stripes", "frequency_stripes")
+        check_probability(self.probability)
 
 
 @dataclass(frozen=True)
@@ -194,12 +202,17 @@ class Config:
         for i, phase in enumerate(self.phases):
             if self.data.source == "feats" and (phase.augment.speed or phase.augment.waveform):
                 raise InputError(f"phases.{i}.augment: augmentation needs waveforms: data.source audio")
+            if self.data.fetch == "shards" and phase.sampler.args.makes_batches:
+                raise InputError(f"phases.{i}.sampler: takes utterances from all shards at once: data.fetch slices")
         _at_least(self, 0, "seed")
+        if self.seed >= 1 << 63:
+            raise InputError(f"seed must be below 2^63, is {self.seed}")
 
 
-# Which keys each stage depends on: a stamp hashes only its own, so a change of margin leaves features valid.
+# Which keys each stage depends on: a stamp hashes only its own, so a change of margin leaves features valid. Of `data`,
+# what changes no batch may change while an experiment trains: how shards are read, and how much may be unreadable.
 SECTIONS = {
     "hold_out": ("hold_out",),
-    "train": ("model", "loss", "optimizer", "phases", "features", "data", "seed"),
+    "train": ("model", "loss", "optimizer", "phases", "features", "data.source", "data.window", "seed"),
     "scoring": ("scoring",),
 }

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from sv_py import log
 from sv_py.cli import InputError, Parser, command
+from sv_py.data.store import read_rate
 from sv_py.io.ark import ArkReader
-from sv_py.io.text import read_counts, read_id, read_table, require_keys, write_lines
+from sv_py.io.text import read_counts, read_table, require_keys, write_lines
 
 
 def count_frames(data_dir: Path, source: str, utts: Iterable[str]) -> dict[str, int]:
@@ -17,7 +18,7 @@ def count_frames(data_dir: Path, source: str, utts: Iterable[str]) -> dict[str, 
     require_keys(counts, utts, path)
     if source == "feats":
         return counts
-    rate = int(read_id(data_dir / "audio.id")["sample-frequency"])
+    rate = read_rate(data_dir)
     return {utt: 100 * count // rate for utt, count in counts.items()}
 
 

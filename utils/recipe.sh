@@ -148,9 +148,11 @@ input_tables() {
 }
 
 # make_inputs SOURCE VAD DIR: stage 2 of one data dir; SOURCE is feats or audio, VAD is true if only speech is wanted.
-# Uses $jobs and $allow_pipes.
+# Uses $jobs and $allow_pipes. A data dir without wav.scp is taken as it is, if it brought features or shards with it.
 make_inputs() {
-  local dir=$3 name conf inputs
+  local dir=$3 name conf inputs table
+  read -r table _ <<< "$(input_tables "$1")"
+  if [ ! -e "$dir/wav.scp" ] && [ -e "$dir/$table" ]; then return; fi
   name=$(basename "$dir")
   conf=$(conf_file vad.conf)
   mapfile -t inputs < <(existing "$dir"/{utt2spk,wav.scp,segments})
@@ -168,14 +170,14 @@ make_inputs() {
   fi
 }
 
-# bind_roles ROLE=DIR...: makes the audio shards of the augmentation's data dirs; sets $roles, the recipe's own data
-# dirs, and $role_options, which bind them for steps/train.sh.
+# bind_roles ROLE=DIR...: makes the audio shards of the augmentation's data dirs, but for those that train or test: they
+# have theirs; sets $roles, the recipe's own data dirs, and $role_options, which bind them for steps/train.sh.
 bind_roles() {
   local pair dir
   roles=() role_options=()
   for pair; do
     dir=data/$(basename "${pair#*=}")
-    make_inputs audio false "$dir"
+    [[ " $train ${tests[*]} " == *" $dir "* ]] || make_inputs audio false "$dir"
     roles+=("$dir")
     role_options+=(--augment-set "${pair%%=*}=$dir")
   done

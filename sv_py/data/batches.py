@@ -39,7 +39,7 @@ class RawBatch:
     length: int  # values of each crop at its speed
     labels: np.ndarray  # int64 (B,)
     drawn: list[Drawn]  # augmentation of each crop
-    stripes: np.ndarray  # where masks begin and how wide they are, uniform on [0, 1): float64 (2, 2, B)
+    stripes: np.ndarray  # of masks: (n-th; of frames, of bins; width, place; B), float64 uniform on [0, 1)
     dither: int  # seed
     unreadable: list[str]  # what could not be read and was passed over: messages, one for each utterance
 
@@ -63,18 +63,18 @@ class TrainingBatches:
         longest = utterances.values_of(phase.crop_range[1])
         self.plan = plan_epoch(utterances.table, phase, data, seed, epoch, longest)
         if len(self.plan) == 0:
-            raise InputError(f"phase {phase.name}: less than one batch of {phase.batch_size} in an epoch")
-        if epoch == 0 and data.window:
-            self._warn_of_narrow_windows()
-        self.chain = phase_chain(utterances, phase, pools or {})
+            crops, size = len(self.plan.rows), phase.batch_size
+            raise InputError(f"phase {phase.name}: an epoch of {crops} crops, less than one batch of {size}")
+        waveform = phase.augment.waveform
+        self.chain = build_chain(waveform, pools or {}, utterances.store.rate) if waveform else None
 
     def __len__(self) -> int:
         return len(self.plan)
 
-    def _warn_of_narrow_windows(self) -> None:
+    def warn_of_narrow_windows(self) -> None:
+        """Say so if the windows of the plan hold few of the speakers."""
         table, plan = self.utterances.table, self.plan
-        mixed = speakers_per_window(table, plan)
-        if plan.windows and mixed < len(table.speakers) / 2:
+        if len(plan.windows) > 1 and (mixed := speakers_per_window(table, plan)) < len(table.speakers) / 2:
             logger.warning(
                 "a window of %d shards has %.0f of %d speakers: data.window is too small to mix them",
                 self.data.window, mixed, len(table.speakers),
@@ -99,7 +99,9 @@ class TrainingBatches:
         ]
         table = self.utterances.table
         labels = table.speaker[rows].astype(np.int64) + len(table.speakers) * speeds
-        stripes = stream(self.seed, Kind.MASK, self.epoch, step).random((2, 2, size))
+        mask, rng = self.phase.mask, stream(self.seed, Kind.MASK, self.epoch, step)
+        stripes = rng.random((max(mask.time_stripes, mask.frequency_stripes), 2, 2, size))
+        stripes[:, :, 0, rng.random(size) >= mask.probability] = 0  # of no width
         dither = int(stream(self.seed, Kind.DITHER, self.epoch, step).integers(1 << 63))
         return RawBatch(crops, length, labels, drawn, stripes, dither, unreadable)
 
@@ -133,13 +135,6 @@ def too_many(unreadable: Sequence[str], allowed: int) -> InputError:
 def class_names(speakers: Sequence[str], speeds: Sequence[float] = ()) -> list[str]:
     """The classes of a training by label: all speakers, then, for each further speed, all of them at that speed."""
     return [*speakers, *(f"sp{factor:g}-{speaker}" for factor in speeds for speaker in speakers)]
-
-
-def phase_chain(utterances: FeatureSet | AudioSet, phase: Phase, pools: Mapping[str, Sounds]) -> Chain | None:
-    """What a phase does to waveforms; None for nothing. Raises InputError for a role that is not bound."""
-    if not phase.augment.waveform:
-        return None
-    return build_chain(phase.augment.waveform, pools, utterances.store.rate)
 
 
 class Preparation:
@@ -176,13 +171,14 @@ class Preparation:
 
 
 def _mask(frames: torch.Tensor, mask: Mask, stripes: np.ndarray) -> None:
-    """Set a stripe of frames and one of bins to zero in each of (B, T, F): the mean, after mean normalisation."""
-    for axis, most in enumerate((mask.time, mask.frequency), 1):
+    """Set stripes of frames and of bins to zero in each of (B, T, F): the mean, after mean normalisation."""
+    kinds = (mask.time, mask.time_stripes), (mask.frequency, mask.frequency_stripes)
+    for axis, (most, count) in enumerate(kinds, 1):
         if most:
             size = frames.shape[axis]
-            width = np.floor(stripes[axis - 1, 0] * (min(most, size) + 1))
-            first = np.floor(stripes[axis - 1, 1] * (size - width + 1))
+            width = np.floor(stripes[:count, axis - 1, 0] * (min(most, size) + 1))
+            first = np.floor(stripes[:count, axis - 1, 1] * (size - width + 1))
             place = np.arange(size)
-            inside = (place >= first[:, None]) & (place < (first + width)[:, None])
+            inside = (place >= first[..., None]) & (place < (first + width)[..., None])
             shape = (len(frames), *(size if a == axis else 1 for a in (1, 2)))
-            frames.masked_fill_(torch.from_numpy(inside).to(frames.device).view(shape), 0.0)
+            frames.masked_fill_(torch.from_numpy(inside.any(axis=0)).to(frames.device).view(shape), 0.0)

@@ -92,6 +92,16 @@ class FeatureSet(_Utterances):
             FeatureStore(data_dir, options.vad), Frames(options), identity.read_text() if identity.exists() else ""
         )
 
+    def feature_dim(self, tries: int = 1) -> int:
+        """Values of a frame, by the first utterance that can be read. Raises InputError if none of ``tries`` can."""
+        errors = []
+        for row in range(min(tries, len(self))):
+            try:
+                return self.store.read(row, 0, 1).shape[1]
+            except InputError as error:
+                errors.append(error)
+        raise errors[0]
+
     def values_of(self, frames: int) -> int:
         """How many values a crop of so many frames takes."""
         return frames
@@ -130,12 +140,19 @@ class AudioSet(_Utterances):
                 "its audio has no silence: features.vad, or steps/make_shards.sh without --apply-vad", store.path
             )
         self._detector = detector if options.vad and not store.speech else None
+        if self._detector and self._detector[1].sample_frequency != store.rate:
+            wanted = self._detector[1].sample_frequency
+            raise InputError(f"has audio of {store.rate} Hz, and the detector is for {wanted} Hz", store.path)
         speech = vad.describe(*self._detector) if self._detector else store.speech
         super().__init__(store, Frames(options, module), describe(part.name, part.args) + speech)
 
     def _whole(self, row: int) -> np.ndarray:
         samples = self.store.read(row)
         return vad.speech_samples(samples, *self._detector, self.table.utt(row)) if self._detector else samples
+
+    def feature_dim(self, tries: int = 1) -> int:
+        """Values of a frame: as the front end has it."""
+        return self.frames.frontend.feature_dim
 
     def values_of(self, frames: int) -> int:
         """How many samples a crop of so many frames takes."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sv_py.cli import InputError
 from sv_py.data import SAMPLERS
 from sv_py.data.random_streams import Kind, stream
 from sv_py.data.samplers import Request
@@ -46,8 +45,6 @@ def plan_epoch(table: UtteranceTable, phase: Phase, data: Data, seed: int, epoch
     rows, speeds = SAMPLERS.load(sampler.name)(sampler.args, table, request, rng)
     visits = _visits(rows)
     if sampler.args.makes_batches:
-        if data.fetch == "shards":
-            raise InputError(f"sampler {sampler.name} takes utterances from all shards at once: data.fetch: slices")
         return Plan(rows, speeds, visits, phase.batch_size, [], np.empty(0, np.int64))
     shards = rng.permutation(len(table.shards))
     width = data.window or len(shards)

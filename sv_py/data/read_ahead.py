@@ -52,16 +52,18 @@ class ReadAhead:
     def __enter__(self) -> "ReadAhead":
         dataset = _Items(self.batches, self.prepare if self._on_cpu else None)
         context = "fork" if self._workers else None  # memory maps and open files are shared, nothing is copied
-        with warnings.catch_warnings():  # of more processes than cores: that is the user's choice
+        with warnings.catch_warnings():  # more processes than cores are the user's choice
             warnings.filterwarnings("ignore", message="This DataLoader will create")
+            warnings.filterwarnings("ignore", message="This process .* is multi-threaded")  # Python 3.12 and later
             self._items = iter(
                 DataLoader(
                     dataset, batch_size=None, sampler=self.steps, num_workers=self._workers, collate_fn=_as_it_is,
-                    multiprocessing_context=context,
+                    multiprocessing_context=context, generator=torch.Generator(),  # not the network's: it draws a seed
                 )
             )  # fmt: skip
         if self.batches.data.fetch == "shards":
             self._fetcher = ShardFetcher(self.batches.plan.windows, self.batches.utterances.table.shards)
+            self._fetcher.reach(self.batches.plan.window_of(self.steps.start))
             self._fetcher.start()  # after the processes: they must not inherit a thread's locks
         return self
 
@@ -72,13 +74,14 @@ class ReadAhead:
                 self._fetcher.reach(self.batches.plan.window_of(step))
             before = time.monotonic()
             item = next(self._items)
-            self.waited += time.monotonic() - before
-            self.seconds = time.monotonic() - start
+            now = time.monotonic()
+            self.waited, self.seconds = self.waited + now - before, now - start
             if isinstance(item, InputError):
                 raise item
             raw_or_ready, unreadable = item
             self._count(unreadable)
             yield raw_or_ready if self._on_cpu else self.prepare(raw_or_ready)
+            self.seconds = time.monotonic() - start
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -163,12 +166,10 @@ class ShardFetcher:
         for number, window in enumerate(self._windows):
             with self._changed:
                 self._changed.wait_for(lambda number=number: self._stopped or number <= self._reached + 1)
-                behind = number < self._reached
-            if self._stopped:
-                return
-            if not behind:  # as at a resume: what is over is not read again
-                for shard in window:
-                    self._fetch(self._shards[shard])
+            for shard in window:
+                if self._stopped or number < self._reached:  # as at a resume: what is over is not read again
+                    break
+                self._fetch(self._shards[shard])
 
     def _fetch(self, path: str) -> None:
         try:

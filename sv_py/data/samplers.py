@@ -35,13 +35,17 @@ def uniform(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Every utterance alike, or in proportion to its length if ``by_length``; shorter ones as if of a crop's length.
 
-    The whole part of an utterance's number of crops is for sure, the rest of all is one systematic draw.
+    The whole part of an utterance's number of crops is for sure, the rest of all is one systematic draw. It goes
+    through the utterances in a random order: in that of their ids, every second one may be of one kind.
     """
-    weight = np.maximum(table.length, request.length) if arguments.by_length else np.ones(len(table))
+    rows = np.arange(len(table), dtype=np.int32)
+    if arguments.by_length or request.crops % len(table):
+        rng.shuffle(rows)
+    weight = np.maximum(table.length[rows], request.length) if arguments.by_length else np.ones(len(table))
     wanted = np.cumsum(weight * (request.crops / weight.sum()))
     edges = np.floor(wanted + rng.random()).astype(np.int64)
     edges[-1] = request.crops  # not one more or less by rounding
-    return request.at_speeds(np.repeat(np.arange(len(table), dtype=np.int32), np.diff(edges, prepend=0)), rng)
+    return request.at_speeds(np.repeat(rows, np.diff(edges, prepend=0)), rng)
 
 
 def speaker_balanced(

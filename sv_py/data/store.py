@@ -11,6 +11,15 @@ from sv_py.io.audio_ark import AudioArkReader
 from sv_py.io.text import read_id
 
 
+def read_rate(data_dir: str | Path) -> int:
+    """Hz of the audio shards of a data dir, by its audio.id. Raises InputError."""
+    path = Path(data_dir, "audio.id")
+    rate = read_id(path).get("sample-frequency", "")
+    if not rate.isdecimal() or int(rate) == 0:
+        raise InputError("does not say --sample-frequency=<Hz>", path)
+    return int(rate)
+
+
 class AudioStore:
     """Audio of a data dir that has audio shards.
 
@@ -21,12 +30,8 @@ class AudioStore:
         self.path = Path(data_dir)
         if self.path.is_dir() and not (self.path / "audio.scp").exists():
             raise InputError("has no audio.scp: run steps/make_shards.sh", self.path)
-        identity = self.path / "audio.id"
-        rate = read_id(identity).get("sample-frequency", "")
-        if not rate.isdecimal():
-            raise InputError("does not say --sample-frequency=<Hz>", identity)
-        self.rate = int(rate)
-        text = identity.read_text()
+        self.rate = read_rate(self.path)
+        text = (self.path / "audio.id").read_text()
         self.speech = text[text.find("detector=") :] if "detector=" in text else ""
         self.table = open_table(self.path, "audio")
         self._reader = AudioArkReader()

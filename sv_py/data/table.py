@@ -4,9 +4,11 @@ Columns are .npy files in `<data dir>/.table`, made from the text tables when th
 when those have changed. They may be deleted at any time.
 """
 
+import errno
 import hashlib
 import os
 import shutil
+import tempfile
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from sv_py.cli import InputError, first_few
 from sv_py.io.ark import split_place
 from sv_py.io.atomic import replace_file, sync_directory, temporary_name
 from sv_py.io.text import read_table
+from sv_py.log import logger
 
 # What can be read from a data dir: the table of places and that of lengths (frames or samples).
 SOURCES = {
@@ -31,13 +34,17 @@ _COLUMNS = ("utts", "speakers", "speaker", "shard", "offset", "length")
 _LINES = 1 << 15  # of text tables, in memory at once
 _VERSION = "1"  # of the columns
 _NOT_SPACE = bytes(b for b in range(256) if b not in b" \n")
+_NOT_HERE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)  # somebody else's, or full
+_TOO_MUCH = 1 << 48  # bytes, frames or samples
+_CLOCK = 2_000_000_000  # ns: the coarsest clock of a file system
 
 
 @dataclass(frozen=True)
 class UtteranceTable:
     """One row per utterance, sorted by id as bytes. All arrays but ``speakers`` have a row for each."""
 
-    path: Path  # of the columns
+    path: Path  # of the columns; its name has their digest
+    data_dir: Path
     shards: list[str]  # paths of the arks, in the order of their first utterance
     utts: np.ndarray  # ids, S
     speakers: np.ndarray  # names of the speakers, S, sorted
@@ -50,7 +57,7 @@ class UtteranceTable:
         return len(self.utts)
 
     def __reduce__(self):
-        return _load, (self.path,)  # another process maps the files, instead of getting a copy
+        return _load, (self.path, self.data_dir)  # another process maps the files, instead of getting a copy
 
     def utt(self, row: int) -> str:
         """The id of a row."""
@@ -68,6 +75,10 @@ class UtteranceTable:
         """The same as a scp writes it: `path.ark:offset`."""
         return f"{self.shards[self.shard[row]]}:{self.offset[row]}"
 
+    def shards_of(self, rows: range) -> list[str]:
+        """The arks in which these rows lie."""
+        return [self.shards[number] for number in np.unique(self.shard[rows.start : rows.stop])]
+
     def find(self, utt: str) -> int | None:
         """The row of an utterance; None if there is none of this id."""
         key = utt.encode()
@@ -78,7 +89,7 @@ class UtteranceTable:
         """The row of an utterance. Raises InputError if there is none of this id."""
         row = self.find(utt)
         if row is None:
-            raise InputError(f"no utterance '{utt}'", self.path.parents[1])
+            raise InputError(f"no utterance '{utt}'", self.data_dir)
         return row
 
 
@@ -86,8 +97,9 @@ def open_table(data_dir: str | Path, source: str) -> UtteranceTable:
     """The table of one of `SOURCES`, made first if it is not there or not of the present text tables.
 
     Any number of processes may do so at once: the columns of a content have a name of their own, appear whole, and
-    are never written to. Raises InputError that names file and utterance: a file or key that is missing, keys that
-    are not sorted, a length of zero, a place that is none.
+    are never written to. In a data dir that cannot be written to, the columns are kept by this process alone.
+    Raises InputError that names file and utterance: a file or key that is missing, keys that are not sorted, a length
+    of zero, a place that is none.
     """
     data_dir = Path(data_dir)
     inputs = [data_dir / name for name in ("utt2spk", *SOURCES[source])]
@@ -95,25 +107,47 @@ def open_table(data_dir: str | Path, source: str) -> UtteranceTable:
         if not path.is_file():
             raise InputError("no such file", path)
     folder = data_dir / ".table"
+    for _ in range(2):
+        try:
+            return _load(_current(inputs, folder, source), data_dir)
+        except (FileNotFoundError, ValueError):  # columns of a copy that was cut short, or removed this moment
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise
+            logger.info("%s: its utterance table is made for this process alone: %s", data_dir, error.strerror)
+            break
+    with tempfile.TemporaryDirectory() as private:  # what is mapped outlives its name
+        columns = Path(private, f"{source}-{_digest(inputs)}")
+        _build(inputs, columns)
+        return _load(columns, data_dir)
+
+
+def _current(inputs: list[Path], folder: Path, source: str) -> Path:
+    """The columns of the present text tables; made if need be, and then others of this source are removed."""
     stamp = folder / f"{source}.stamp"
-    states = "".join(f"{p.name} {s.st_size} {s.st_mtime_ns} {s.st_ino}\n" for p in inputs for s in [p.stat()])
-    known, _, digest = stamp.read_text().rpartition("\n") if stamp.exists() else ("", "", "")
-    if f"{known}\n" != states or not (folder / f"{source}-{digest}").is_dir():
-        digest = _digest(inputs)
-        if not (folder / f"{source}-{digest}").is_dir():
-            _build(inputs, folder / f"{source}-{digest}")
-        with replace_file(stamp) as file:
-            file.write(states + digest)
-        for old in folder.glob(f"{source}-*"):  # an open table of before lives on in its maps
-            if old.name != f"{source}-{digest}":
-                shutil.rmtree(old, ignore_errors=True)
-    return _load(folder / f"{source}-{digest}")
+    states = [path.stat() for path in inputs]
+    shown = "".join(f"{state.st_size} {state.st_ctime_ns} {state.st_ino}\n" for state in states)
+    known, _, name = stamp.read_text().rpartition("\n") if stamp.exists() else ("", "", "")
+    # A change within a tick of the clock leaves the time as it was: only of older texts does the stamp say enough.
+    settled = stamp.exists() and stamp.stat().st_mtime_ns > max(state.st_ctime_ns for state in states) + _CLOCK
+    if not (settled and f"{known}\n" == shown and (folder / name).is_dir()):
+        name = f"{source}-{_digest(inputs)}"
+        if not (folder / name).is_dir():
+            _build(inputs, folder / name)
+        if os.access(folder, os.W_OK):
+            with replace_file(stamp) as file:
+                file.write(shown + name)
+            for old in folder.glob(f"{source}-*"):  # an open table of before lives on in its maps
+                if old.name != name:
+                    shutil.rmtree(old, ignore_errors=True)
+    return folder / name
 
 
-def _load(path: Path) -> UtteranceTable:
+def _load(path: Path, data_dir: Path) -> UtteranceTable:
     shards = (path / "shards").read_text(encoding="utf-8").split("\n")[:-1]
     columns = (np.load(path / f"{name}.npy", mmap_mode="r") for name in _COLUMNS)
-    return UtteranceTable(path, shards, *map(np.asarray, columns))  # of the plain type, which is faster
+    return UtteranceTable(path, data_dir, shards, *map(np.asarray, columns))  # of the plain type, which is faster
 
 
 def _digest(inputs: Iterable[Path]) -> str:
@@ -132,7 +166,7 @@ def _build(inputs: list[Path], folder: Path) -> None:
         (
             np.array(utts),
             np.array([speakers.setdefault(name, len(speakers)) for name in names], np.int32),
-            *_places(places, utts, shards),
+            *_places(places, utts, shards, inputs[1]),
             _lengths(lengths, utts, inputs[2]),
         )
         for utts, names, places, lengths in _joined(inputs)
@@ -155,9 +189,10 @@ def _build(inputs: list[Path], folder: Path) -> None:
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
         os.rename(temporary, folder)
-    except OSError:
+    except OSError as error:
         if not folder.is_dir():  # else another process has made the same
-            raise
+            number = error.errno or errno.ENOSPC  # NumPy does not say why it could not write
+            raise OSError(number, os.strerror(number), str(folder)) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     sync_directory(folder.parent)
@@ -216,20 +251,23 @@ def _is_plain(text: bytes) -> bool:
         return False
 
 
-def _places(places: list[bytes], utts: list[bytes], shards: dict[bytes, int]) -> tuple[np.ndarray, np.ndarray]:
+def _places(
+    places: list[bytes], utts: list[bytes], shards: dict[bytes, int], path: Path
+) -> tuple[np.ndarray, np.ndarray]:
     """Shard, int32, and offset, int64, of each place `path.ark:offset`."""
     parts = [place.rpartition(b":") for place in places]
     if not all(ark and offset.isdigit() for ark, _, offset in parts):  # a file of one entry, or what is no place
         found = [split_place(place.decode(), utt.decode()) for place, utt in zip(places, utts, strict=True)]
         parts = [(ark.encode(), b":", offset) for ark, offset in found]
-    return (
-        np.array([shards.setdefault(ark, len(shards)) for ark, _, _ in parts], np.int32),
-        np.array([offset for _, _, offset in parts]).astype(np.int64),
-    )
+    offsets = [int(offset) for _, _, offset in parts]
+    if max(offsets) >= _TOO_MUCH:
+        raise InputError(f"'{utts[offsets.index(max(offsets))].decode()}' lies at byte {max(offsets)} of its ark", path)
+    ark_of = [shards.setdefault(ark, len(shards)) for ark, _, _ in parts]
+    return np.array(ark_of, np.int32), np.array(offsets, np.int64)
 
 
 def _lengths(lengths: list[bytes], utts: list[bytes], path: Path) -> np.ndarray:
     for utt, length in zip(utts, lengths, strict=True):
-        if not length.isdigit() or not int(length):
+        if not length.isdigit() or not 0 < int(length) < _TOO_MUCH:
             raise InputError(f"'{utt.decode()}' has length '{length.decode()}', not a positive whole number", path)
     return np.array(lengths).astype(np.int64)

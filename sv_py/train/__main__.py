@@ -22,7 +22,7 @@ from sv_py.scoring.arguments import CosineArguments
 from sv_py.scoring.cosine import Cosine
 from sv_py.scoring.metrics import eer
 from sv_py.train.loop import Resources, Trainer
-from sv_py.train.model import embed, open_set
+from sv_py.train.model import embed, open_device, open_set
 
 
 def main() -> None:
@@ -41,10 +41,12 @@ def main() -> None:
     parser.add_argument("dev_dir", type=Path, help="held-out speakers, with trials")
     parser.add_argument("exp_dir", type=Path)
     args = parser.parse_args()
+    if min(args.num_threads, args.num_workers, args.checkpoint_minutes) < 0:
+        parser.error("--num-threads, --num-workers and --checkpoint-minutes are not negative")
     log.setup()
     if args.num_threads:
         torch.set_num_threads(args.num_threads)
-    device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = open_device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     config = load(args.config)
     bindings = parse_bindings(args.augment_set)
     utterances = open_set(args.train_dir, config)
@@ -53,12 +55,13 @@ def main() -> None:
         roles = roles_of(part for phase in config.phases for part in phase.augment.waveform)
         pools = open_pools(bindings, roles, utterances.store.rate, utterances.store)
     validate = _validation(open_set(args.dev_dir, config), args.dev_dir / "trials", device)
-    if args.restart == "true":
-        shutil.rmtree(args.exp_dir / "phases", ignore_errors=True)
-        (args.exp_dir / "final.pt").unlink(missing_ok=True)
     trainer = Trainer(
         config, utterances, args.exp_dir, Resources(device, args.num_workers, args.checkpoint_minutes), validate, pools
     )
+    if args.restart == "true":  # now that nothing can be wrong any more with what takes its place
+        (args.exp_dir / "final.pt").unlink(missing_ok=True)
+        if (args.exp_dir / "phases").exists():
+            shutil.rmtree(args.exp_dir / "phases")
     log.logger.info(
         "%s on %s, %d threads: %d utterances of %d speakers, %d classes", config.model.name, device,
         torch.get_num_threads(), len(utterances), len(utterances.speakers), len(trainer.classes),

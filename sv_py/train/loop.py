@@ -10,8 +10,8 @@ import torch
 
 from sv_py.augmentation.base import Sounds
 from sv_py.cli import InputError, first_few
-from sv_py.config import to_dict
-from sv_py.data.batches import Preparation, TrainingBatches, class_names, phase_chain
+from sv_py.config import from_dict, lookup, to_dict
+from sv_py.data.batches import Preparation, TrainingBatches, class_names
 from sv_py.data.dataset import AudioSet, FeatureSet
 from sv_py.data.read_ahead import ReadAhead
 from sv_py.features.arguments import same_features
@@ -48,11 +48,11 @@ class Trainer:
         self.validate, self.pools = validate, pools
         if len(utterances.speakers) < 2:
             raise InputError("training needs at least two speakers")
-        for phase in config.phases:
-            phase_chain(utterances, phase, pools)  # sounds that are missing are told before anything is trained
+        for phase in config.phases:  # what a later one cannot do is told before anything is trained
+            TrainingBatches(utterances, phase, config.data, config.seed, 0, pools).warn_of_narrow_windows()
         speeds = dict.fromkeys(speed for phase in config.phases for speed in phase.augment.speed)
         self.classes = class_names(utterances.speakers, list(speeds))
-        self.feature_dim = utterances.read(utterances.table.utt(0)).shape[1]
+        self.feature_dim = utterances.feature_dim(1 + config.data.max_bad)
         torch.manual_seed(config.seed)
         self.network = BACKBONES.build(config.model.name, config.model.args, feature_dim=self.feature_dim)
         self.loss = LOSSES.build(
@@ -172,7 +172,8 @@ class Trainer:
         if state is None:
             return
         mine = self._identity()
-        changed = [k for k in SECTIONS["train"] if state["config"][k] != mine["config"][k]]
+        before = from_dict(state["config"], str(self.folder))
+        changed = [key for key in SECTIONS["train"] if lookup(before, key) != lookup(self.config, key)]
         changed += [k for k in ("speakers", "feature_dim") if state[k] != mine[k]]
         if not same_features(state["feats_id"], mine["feats_id"]):
             changed.append("feats_id")

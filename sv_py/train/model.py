@@ -38,6 +38,14 @@ class TrainedModel:
         raise InputError(f"{self.path} was trained on other features: {differ[0]} here, {differ[1]} in training")
 
 
+def open_device(name: str) -> torch.device:
+    """The device of this name, ready for use. Raises InputError if it is not there."""
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {name}: {str(error).splitlines()[0]}") from None
+
+
 def open_set(
     data_dir: str | Path, config: Config, detector: tuple[str, FrameArguments] | None = None
 ) -> FeatureSet | AudioSet:

@@ -38,13 +38,15 @@ def make_features(folder: Path, lengths: Mapping[str, int] = LENGTHS, shards: in
     return folder
 
 
-def make_audio(folder: Path, audio: Mapping[str, np.ndarray], shards: int = 3, speech: str = "") -> Path:
+def make_audio(
+    folder: Path, audio: Mapping[str, np.ndarray], shards: int = 3, speech: str = "", encoding: str = "pcm16"
+) -> Path:
     """Audio shards of int16 samples at 16 kHz; ``speech``: lines of audio.id that say how silence was dropped."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_shards(folder, "audio", audio, shards, lambda *where: write_audio_ark(*where, rate=16000))
+    write_shards(folder, "audio", audio, shards, lambda *where: write_audio_ark(*where, 16000, encoding))
     write_table(folder / "utt2spk", {utt: utt.split("-")[0] for utt in audio})
     write_table(folder / "utt2num_samples", {utt: len(samples) for utt, samples in audio.items()})
-    (folder / "audio.id").write_text(f"--sample-frequency=16000\n--encoding=pcm16\n{speech}")
+    (folder / "audio.id").write_text(f"--sample-frequency=16000\n--encoding={encoding}\n{speech}")
     return folder
 
 

@@ -85,7 +85,7 @@ def test_the_last_smaller_batch_is_left_out_and_labels_are_those_of_the_speakers
 
 
 def test_less_than_one_batch_in_an_epoch_is_an_error(data):
-    with pytest.raises(InputError, match="phase p: less than one batch of 13 in an epoch"):
+    with pytest.raises(InputError, match="phase p: an epoch of 12 crops, less than one batch of 13"):
         batches(data, batch_size=13)
 
 
@@ -125,6 +125,23 @@ def test_masks_are_one_stripe_of_frames_and_one_of_bins(data, mask):
             assert np.array_equal(crop[kept], before[kept])
             widths.add((int(rows.sum()), int(columns.sum())))
     assert len(widths) > 1
+
+
+def masked_rows_and_columns(made):
+    """Which frames and which bins of each crop are zero throughout."""
+    return [
+        ((crop == 0).all(axis=1), (crop == 0).all(axis=0)) for frames, _ in prepared(made) for crop in frames.numpy()
+    ]
+
+
+def test_a_mask_is_applied_with_its_probability_and_has_its_number_of_stripes(data):
+    often = masked_rows_and_columns(batches(data, mask=Mask(0.3, time=20), crops_per_utt=100))
+    assert np.mean([rows.any() for rows, _ in often]) == pytest.approx(0.3 * 20 / 21, abs=0.05)
+    mask = Mask(time=4, time_stripes=3, frequency=1, frequency_stripes=2)
+    several = masked_rows_and_columns(batches(data, mask=mask, crops_per_utt=100))
+    runs = [np.count_nonzero(np.diff(rows.astype(int), prepend=0) == 1) for rows, _ in several]
+    assert set(runs) == {0, 1, 2, 3} and max(rows.sum() for rows, _ in several) in (11, 12)
+    assert {int(columns.sum()) for _, columns in several} == {0, 1, 2}
 
 
 def test_a_crop_at_another_speed_is_a_longer_or_shorter_slice_resampled(audio_set, waves):
@@ -252,11 +269,11 @@ def test_a_role_that_is_not_bound_is_an_error_that_says_how(audio_set, augmented
 
 
 def test_windows_that_hold_few_of_the_speakers_are_warned_of(data, caplog):
-    batches(data, data=Data(window=1))
+    batches(data, data=Data(window=1)).warn_of_narrow_windows()
     assert "a window of 1 shards has 1 of 3 speakers" in caplog.text
     caplog.clear()
-    batches(data, data=Data(window=2))
-    batches(data)
+    batches(data, data=Data(window=2)).warn_of_narrow_windows()
+    batches(data).warn_of_narrow_windows()
     assert not caplog.text
 
 

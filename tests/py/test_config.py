@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from sv_py.cli import InputError
-from sv_py.config import dump, from_dict, load, lookup, to_dict
+from sv_py.config import check_roles, dump, from_dict, load, lookup, to_dict
 
 GOOD = """\
 model:
@@ -90,6 +90,8 @@ def test_defaults_fill_what_the_yaml_leaves_out(write):
         ("[0, 0.5]", "[0]", "x.yaml:10: phases.1.margin_ramp is a list of 2 values"),
         ("[0, 0.5]", "0.5", "x.yaml:10: phases.1.margin_ramp is a list"),
         ("[0, 0.5]", "[3, 1]", "x.yaml:8: phases.1: margin_ramp is [first, last]"),
+        ("[0, 0.5]", "[0, 1]\n    mask: {probability: 0}", "x.yaml:11: phases.1.mask: probability must be above 0"),
+        ("[0, 0.5]", "[0, 1]\n    mask: {time_stripes: 0}", "x.yaml:11: phases.1.mask: time_stripes must be at least"),
         ("large_margin", "plateau", "x.yaml:1: phases: a name twice"),
         ("large_margin", "../up", "x.yaml:8: phases.1: a phase's name is a folder"),
         ("large_margin", "7", "x.yaml:8: phases.1.name is a string, not '7'"),
@@ -260,6 +262,7 @@ def test_the_command_writes_the_resolved_file_and_the_sections(write, tmp_path):
     found = {path.stem: yaml.safe_load(path.read_text()) for path in sections.iterdir()}
     assert set(found) == {"hold_out", "train", "scoring"}
     assert found["train"]["seed"] == 3 and "hold_out" not in found["train"]
+    assert found["train"]["data.window"] == 0 and "max_bad" not in str(found["train"])
 
 
 def test_the_command_prints_the_yaml_or_single_values(write):
@@ -325,6 +328,8 @@ def test_a_preset_stands_for_its_keys_in_the_file_and_on_the_command_line(audio)
         ("augment: quiet", "augment: quite", "x.yaml:6: unknown preset 'quite' (did you mean 'quiet'?); known: "),
         ("augment: quiet", "augment: ../x", "x.yaml:6: unknown preset '../x'"),
         ("[200, 400]", "[400, 200]", "x.yaml:7: phases.1: crop is a number of frames, or [least, most]"),
+        ("[200, 400]", "null", "x.yaml:7: phases.1.crop is a whole number, not 'null'"),
+        ("data: {source: audio}", f"data: {{source: audio}}\nseed: {1 << 63}", "x.yaml:1: seed must be below 2^63"),
         ("[200, 400]", "[200]", "x.yaml:7: phases.1.crop is a list of 2 values"),
         ("source: audio", "source: feats", "x.yaml:1: features.frontend: stored features have theirs"),
         ("  frontend: {name: kaldi_fbank, args: {window_type: hamming}}", "  vad: true", "x.yaml:1: features.frontend"),
@@ -347,6 +352,23 @@ def test_a_mistake_in_a_preset_names_the_presets_line(audio, tmp_path):
     with pytest.raises(InputError) as error:
         load(audio(preset="speed: [0.9]\nwavefrom: []\n"))
     assert str(error.value).startswith(f"{tmp_path}/augment/quiet.yaml:2: unknown key 'phases.0.augment.wavefrom'")
+
+
+def test_batches_of_speakers_from_everywhere_cannot_be_fetched_shard_by_shard(audio):
+    overrides = ["data.fetch=shards", "data.window=2", "phases.1.sampler={name: speakers_times_utts}"]
+    with pytest.raises(InputError, match=r"phases\.1\.sampler: takes utterances from all shards at once"):
+        load(audio(), overrides)
+
+
+@pytest.mark.parametrize("preset", [QUIET, "waveform: [{name: noise}]\n"])
+def test_sounds_that_nothing_takes_are_a_mistake(audio, preset):
+    config = load(audio(preset=preset))
+    if preset == QUIET:
+        with pytest.raises(InputError, match=r"x\.yaml: takes no sounds.*--augment-set noise=a"):
+            check_roles(config, ["noise=a"], "x.yaml")
+        check_roles(config, [], "x.yaml")
+    else:
+        check_roles(config, ["noise=a", "music=b"], "x.yaml")  # a set that serves several presets
 
 
 def test_waveforms_cannot_be_augmented_where_features_are_stored(audio):

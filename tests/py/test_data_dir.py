@@ -6,6 +6,7 @@ import soundfile
 from data_dirs import UTTS, append, change, put, rewrite, snapshot
 from malformed_data_dirs import BAD_AUDIO, MALFORMED, spoilt
 
+from sv_py.io.audio_ark import ENCODINGS, write_audio_ark
 from sv_py.io.data_dir import check, save, validate
 from sv_py.io.data_tables import Table
 
@@ -63,6 +64,25 @@ def test_an_unreadable_audio_file_is_found_when_asked(plain, tool, wavs):
     assert f"{plain}/wav.scp:4: audio file without samples" in err
 
 
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_place_in_an_ark_that_is_no_audio_is_found_when_asked(plain, tool, wavs, tmp_path, encoding):
+    ark = tmp_path / "a.ark"
+    write_audio_ark(ark, tmp_path / "a.scp", [("bob-1", np.ones(4000, np.int16))], 8000, encoding)
+    change("wav.scp", f"{wavs}/bob-1.wav", f"{ark}:6")(plain)
+    assert tool("validate", "--check-audio", plain)[0] == 0
+    change("wav.scp", f"{ark}:6", f"{ark}:7")(plain)
+    assert tool("validate", plain)[0] == 0
+    code, _, err = tool("validate", "--check-audio", plain)
+    assert code == 1 and f"{plain}/wav.scp:3: cannot be read as audio: {ark}:7: truncated or not audio" in err
+
+
+def test_segments_have_to_end_in_their_recording_in_an_ark(cut, tool, tmp_path):
+    write_audio_ark(tmp_path / "a.ark", tmp_path / "a.scp", [("call", np.ones(20000, np.int16))], 8000)
+    put(cut, "wav.scp", f"call {tmp_path}/a.ark:5")
+    code, _, err = tool("validate", cut)
+    assert code == 1 and f"{cut}/segments:6: ends at 3.0 s, outside the recording 'call' of 2.50 s" in err
+
+
 def test_audio_that_only_ffmpeg_reads_is_not_opened(plain, tool, wavs):
     (wavs / "speech.m4a").write_bytes(b"not for libsndfile")
     change("wav.scp", "bob-1.wav", "speech.m4a")(plain)
@@ -105,6 +125,14 @@ def test_one_utterance_per_speaker_is_valid(tmp_path, wavs):
 def test_ids_and_texts_beyond_ascii_are_valid(plain):
     rewrite("text", lambda t: t.replace("HELLO", "GRÜEZI \u3000 你好"))(plain)
     assert validate(plain) == []
+
+
+def test_a_file_and_a_link_to_nowhere_are_no_directory(tool, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("file", "link"):
+        code, _, err = tool("copy", tmp_path / name, tmp_path / "copy")
+        assert code == 1 and f"{tmp_path}/{name}: is not a directory" in err and not (tmp_path / "copy").exists()
 
 
 def test_a_mistyped_directory_is_named_with_its_near_miss_and_not_made(plain, tool, tmp_path):

@@ -182,6 +182,12 @@ def test_a_detector_drops_the_silence_of_whole_utterances(audio_dir, waves):
     assert utterances.id.startswith(describe(FBANK.name, FBANK.args) + "detector=energy\n")
 
 
+def test_a_detector_for_another_rate_is_an_error(audio_dir):
+    detector = "energy", DETECTORS.arguments("energy")(sample_frequency=8000)
+    with pytest.raises(InputError, match="audio of 16000 Hz, and the detector is for 8000 Hz"):
+        AudioSet(audio_dir, Features(frontend=FBANK, vad=True), detector)
+
+
 def test_a_data_dir_without_audio_shards_says_how_to_make_them(data):
     with pytest.raises(InputError, match=r"has no audio\.scp: run steps/make_shards\.sh"):
         AudioSet(data, Features(frontend=FBANK))

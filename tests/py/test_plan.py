@@ -62,6 +62,16 @@ def test_fractions_of_a_visit_are_made_up_over_the_epochs(table):
     assert visits.min() >= 15 and visits.max() <= 45
 
 
+def test_any_two_utterances_may_share_an_epoch_of_half_of_them(table):
+    together = np.zeros((len(table), len(table)), int)
+    for epoch in range(400):
+        rows = plan(table, crops_per_utt=0.5, epoch=epoch).rows
+        together[np.ix_(rows, rows)] += 1
+    assert np.diag(together).min() > 140 and np.diag(together).max() < 260
+    np.fill_diagonal(together, 100)
+    assert together.min() > 55 and together.max() < 145
+
+
 def test_crops_by_length_visit_long_utterances_in_proportion(table):
     made = plan(table, Part("uniform", UniformArguments(by_length=True)), crops_per_utt=50, length=100)
     weights = np.maximum(table.length, 100)
@@ -144,12 +154,6 @@ def test_all_shards_are_shuffled_together_unless_a_window_is_asked_for(table):
     assert len(made.windows) == 1 and made.ends.tolist() == [70]
     assert np.array_equal(made.rows, plan(table, window=8).rows)
     assert speakers_per_window(table, made) == 6 and speakers_per_window(table, plan(table, window=1)) < 3
-
-
-def test_batches_of_speakers_from_everywhere_cannot_be_fetched_shard_by_shard(table):
-    phase = Phase("p", 1, batch_size=4, sampler=times(2, 2))
-    with pytest.raises(InputError, match="sampler speakers_times_utts takes utterances from all shards"):
-        plan_epoch(table, phase, Data(fetch="shards", window=2), 0, 0, 30)
 
 
 def test_more_speakers_in_a_batch_than_there_are_is_an_error(table):

@@ -47,6 +47,20 @@ def test_short_utterances_go_first_and_then_speakers_with_few(select, options, e
     assert select(*options) == expected
 
 
+@pytest.mark.parametrize("line", ["--encoding=pcm16", "--sample-frequency=0", "--sample-frequency=16k"])
+def test_audio_of_unknown_rate_is_an_error(select, data, line):
+    write_table(data / "utt2num_samples", FRAMES)
+    (data / "audio.id").write_text(f"{line}\n")
+    with pytest.raises(InputError, match=r"audio\.id: does not say --sample-frequency=<Hz>"):
+        select("--source", "audio")
+
+
+def test_frames_of_audio_are_of_ten_milliseconds(select, data):
+    write_table(data / "utt2num_samples", {utt: 80 * frames for utt, frames in FRAMES.items()})
+    (data / "audio.id").write_text("--sample-frequency=8000\n")
+    assert select("--source", "audio", "--min-frames", "70") == ["a-1", "b-2", "b-3", "c-1"]
+
+
 def test_nothing_left_is_an_error_and_writes_nothing(select, data):
     with pytest.raises(InputError, match="none of 6 utterances is long enough"):
         select("--min-frames", "501")

@@ -1,7 +1,9 @@
 """The utterance table: memory-mapped columns that are strict, always of the present tables, and safe to share."""
 
 import multiprocessing
+import os
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -137,6 +139,62 @@ open_table({str(data)!r}, "feats")
     assert open_table(data, "feats").length.tolist() == list(LENGTHS.values())
 
 
+def test_a_data_dir_that_must_not_be_written_to_is_read_all_the_same(data, run, root):
+    code = f"from sv_py.data.table import open_table; print(open_table({str(data)!r}, 'feats').length.sum())"
+    as_root = ["setpriv", "--bounding-set=-dac_override"] if os.getuid() == 0 else []  # whom no mode bits stop
+    data.chmod(0o555)
+    try:
+        done = run(*as_root, sys.executable, "-c", code, PYTHONPATH=root)
+        command = [sys.executable, "-m", "sv_py.make_table", "--source", "feats", data]
+        assert "data/.table: cannot be written" in run(*as_root, *command, PYTHONPATH=root, code=1).stderr
+    finally:
+        data.chmod(0o755)
+    assert int(done.stdout) == sum(LENGTHS.values()) and not (data / ".table").exists()
+
+
+def test_where_no_disk_has_room_the_error_is_one_line_and_nothing_is_left(data, run, root):
+    names = [f"utterance-{i:05d}" for i in range(2000)]
+    for name, value in (("utt2spk", "ann"), ("feats.scp", "x.ark:5"), ("utt2num_frames", 7)):
+        write_table(data / name, dict.fromkeys(names, value))
+    code = f"""
+import resource, signal
+from sv_py.cli import command
+from sv_py.data.table import open_table
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))
+command(lambda: print(len(open_table({str(data)!r}, "feats"))))
+"""
+    done = run(sys.executable, "-c", code, PYTHONPATH=root, code=1)
+    assert done.stderr.count("\n") == 1 and "/feats-" in done.stderr and "No space left" in done.stderr
+    assert columns(data) == []
+
+
+def test_a_change_that_keeps_size_and_time_is_noticed(data):
+    table, path = open_table(data, "feats"), data / "utt2num_frames"
+    before = path.stat()
+    with path.open("r+") as file:  # in place
+        file.write(path.read_text().replace("20", "21", 1))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert table.length[0] == 20 and open_table(data, "feats").length[0] == 21
+
+
+def test_a_change_within_one_tick_of_a_coarse_clock_is_noticed(data):
+    first = open_table(data, "feats")
+    shutil.copytree(first.path, data / "kept")
+    edit(data / "utt2num_frames", "20", "21")
+    second = open_table(data, "feats")
+    (data / "kept").rename(first.path)  # as if the stamp had been written between two changes in the same tick
+    stamp = data / ".table/feats.stamp"
+    stamp.write_text(stamp.read_text().replace(second.path.name, first.path.name))
+    assert open_table(data, "feats").length[0] == 21
+
+
+@pytest.mark.parametrize("damage", [lambda file: os.truncate(file, 140), os.unlink])
+def test_damaged_columns_are_made_anew(data, damage):
+    damage(open_table(data, "feats").path / "length.npy")
+    assert open_table(data, "feats").length.tolist() == list(LENGTHS.values())
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
@@ -151,6 +209,8 @@ open_table({str(data)!r}, "feats")
         ("utt2num_frames", "cy-3 97", "cy-3 0", r"utt2num_frames: 'cy-3' has length '0', not a positive"),
         ("utt2num_frames", "cy-3 97", "cy-3 9.7", r"utt2num_frames: 'cy-3' has length '9.7', not a positive"),
         ("utt2num_frames", "cy-3 97", "cy-3 -97", r"utt2num_frames: 'cy-3' has length '-97', not a positive"),
+        ("utt2num_frames", "cy-3 97", f"cy-3 {9**30}", r"utt2num_frames: 'cy-3' has length '42391158275216203514"),
+        ("feats.scp", ".ark:", f".ark:{9**30}", r"feats.scp: 'ann-0' lies at byte 42391158275216203514"),
         ("feats.scp", "cy-3 ", "cy-3 cat x.ark | ", r"cy-3: pipes are not run"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,7 +136,13 @@ def test_a_truncated_checkpoint_is_passed_over_for_the_one_before(config_file, d
 
 
 @pytest.mark.parametrize(
-    ("override", "named"), [("seed=5", "seed"), ("phases.1.crop=26", "phases"), ("features.cmn=none", "features")]
+    ("override", "named"),
+    [
+        ("seed=5", "seed"),
+        ("phases.1.crop=26", "phases"),
+        ("features.cmn=none", "features"),
+        ("data.window=2", "data.window"),
+    ],
 )
 def test_checkpoints_of_another_configuration_are_refused(config_file, data_dir, undisturbed, override, named):
     with pytest.raises(InputError, match=f"another {named}.*--restart true"):
@@ -144,7 +151,7 @@ def test_checkpoints_of_another_configuration_are_refused(config_file, data_dir,
 
 def test_a_key_that_does_not_concern_training_may_change(config_file, data_dir, undisturbed):
     before = (undisturbed / "final.pt").read_bytes()
-    trainer(load(config_file, ["scoring.bootstrap=7"]), data_dir, undisturbed).run()
+    trainer(load(config_file, ["scoring.bootstrap=7", "data.max_bad=5"]), data_dir, undisturbed).run()
     assert checkpoint.load(undisturbed / "final.pt")["config"]["scoring"]["bootstrap"] == 7
     (undisturbed / "final.pt").write_bytes(before)
 
@@ -158,9 +165,45 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(config_file, data_d
     assert set(torch.load(tmp_path / "non_finite_batch.pt", weights_only=True)) == {"feats", "labels"}
 
 
-def test_less_than_a_batch_is_an_error(config_file, data_dir, tmp_path):
-    with pytest.raises(InputError, match="less than one batch"):
-        trainer(load(config_file, ["phases.0.batch_size=1000"]), data_dir, tmp_path).run()
+@pytest.mark.parametrize("phase", ["first", "second"])
+def test_less_than_a_batch_is_an_error_before_anything_is_trained(config_file, data_dir, tmp_path, phase):
+    config = load(config_file, [f"phases.{int(phase == 'second')}.batch_size=1000"])
+    with pytest.raises(InputError, match=f"phase {phase}: an epoch of 60 crops, less than one batch of 1000"):
+        trainer(config, data_dir, tmp_path)
+
+
+def test_a_first_utterance_that_cannot_be_read_counts_like_any_other(config_file, data_dir, tmp_path):
+    scp = (data_dir / "feats.scp").read_text().split("\n", 1)
+    for name in ("utt2spk", "utt2num_frames"):
+        (tmp_path / name).write_text((data_dir / name).read_text())
+    (tmp_path / "feats.scp").write_text(f"{scp[0].split()[0]} {tmp_path}/gone.ark:5\n{scp[1]}")
+    with pytest.raises(InputError, match=r"gone\.ark: spk0-utt0: no such ark"):
+        trainer(load(config_file), tmp_path, tmp_path / "exp")
+    ours = trainer(load(config_file, ["data.max_bad=1"]), tmp_path, tmp_path / "exp")
+    ours.run()
+    assert ours.feature_dim == DIM and len(ours.unreadable) == 1 and ours.history[-1]["unreadable"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--num-workers", "-1"), 2, "--num-workers and --checkpoint-minutes are not negative"),
+        (("--device", "cuda:99"), 1, "--device cuda:99: "),
+        (("--device", "gpu"), 1, "--device gpu: Expected one of cpu, cuda"),
+        (("--restart", "true", "--augment-set", "noize=x"), 1, "did you mean 'noise'?"),
+        (("--restart", "true"), 1, "first: an epoch of 60 crops, less than one batch"),
+    ],
+)
+def test_a_mistaken_option_discards_and_writes_nothing(
+    config_file, data_dir, undisturbed, tmp_path, run, root, options, code, message
+):
+    exp = Path(shutil.copytree(undisturbed, tmp_path / "exp"))
+    before = {path: path.stat().st_mtime_ns for path in exp.rglob("*")}
+    (tmp_path / "x.yaml").write_text(config_file.read_text().replace('"batch_size": 4', '"batch_size": 100'))
+    command = [sys.executable, "-m", "sv_py.train", *options, tmp_path / "x.yaml", data_dir, data_dir, exp]
+    done = run(*command, PYTHONPATH=root, code=code)
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in exp.rglob("*")} == before
 
 
 def test_a_checkpoint_runs_no_code(tmp_path):

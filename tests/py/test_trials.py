@@ -22,11 +22,12 @@ def as_lines(trials):
     return [(trials.ids[i], trials.ids[j], bool(label)) for i, j, label in rows]
 
 
-def test_kaldi_and_voxceleb_formats_give_the_same_trials(trials_file):
+def test_all_formats_give_the_same_trials(trials_file):
     expected = [("a-1", "a-2", True), ("b-1", "a-2", False)]
     kaldi = read_trials(trials_file("a-1 a-2 target\nb-1 a-2 nontarget\n"))
     voxceleb = read_trials(trials_file("1 a-1 a-2\n0 b-1 a-2\n"))
-    assert as_lines(kaldi) == as_lines(voxceleb) == expected
+    last = read_trials(trials_file("a-1 a-2 1\nb-1 a-2 0\n"))
+    assert as_lines(kaldi) == as_lines(voxceleb) == as_lines(last) == expected
     assert sorted(kaldi.ids) == ["a-1", "a-2", "b-1"]
     assert kaldi.enrol.dtype == kaldi.test.dtype == np.int32 and kaldi.target.dtype == bool
 
@@ -67,6 +68,9 @@ def test_a_repeated_trial_is_kept_and_counted(trials_file):
         ("1 a b\n2 a c\n", 2, "expected '1|0 enrol test', got '2 a c'"),
         ("1 a b\na c nontarget\n", 2, "two formats in one file"),
         ("a c nontarget\n1 a b\n", 2, "'1|0 enrol test' here, 'enrol test target|nontarget' above"),
+        ("a b 1\nc d 2\n", 2, "expected 'enrol test 1|0', got 'c d 2'"),
+        ("a b 1\nc d nontarget\n", 2, "two formats in one file"),
+        ("1 a 1\n0 b 0\n", None, "'1|0 enrol test' and as 'enrol test 1|0'"),
         ("1 a target\n0 b nontarget\n", None, "rename the utterances called 0, 1, target or nontarget"),
         ("a b target\na c target\na b nontarget\n", 3, "'a b' is target here and nontarget elsewhere, or the reverse"),
         ("1 a b\n0 c d\n0 a b\n", 3, "'a b' is target here"),

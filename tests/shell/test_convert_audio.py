@@ -107,7 +107,10 @@ def test_wrong_folders_and_a_missing_ffmpeg_are_told_at_once(tree, root, run):
     assert "no such folder: acc" in run(step, "acc", "wav", cwd=tree, code=1).stderr
     done = run(step, "--extension", "mp4", "aac", "wav", cwd=tree, code=1)
     assert re.search(r"no \*\.mp4 in aac \(--extension names another kind\)", done.stderr)
-    assert "would replace the WAVs" in run(step, "--extension", "wav", "aac", "./aac", cwd=tree, code=1).stderr
+    for dest in ("./aac", "aac/wav"):  # in which the next run would find what this one made
+        assert "would take the WAVs" in run(step, "--extension", "wav", "aac", dest, cwd=tree, code=1).stderr
+    for extension in (".m4a", "m*"):
+        assert "without a dot" in run(step, "--extension", extension, "aac", "wav", cwd=tree, code=1).stderr
     done = run(step, "aac", "wav", cwd=tree, code=1, SV_FFMPEG="/nowhere/ffmpeg")
     assert "SV_FFMPEG is not a program" in done.stderr and not wavs(tree)
 

@@ -9,7 +9,9 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 CHOICES = [
     "--train-set", "corpus/mini_train", "--test-sets", "corpus/mini_test",
@@ -367,6 +369,18 @@ scoring: {bootstrap: 20}
 """
 
 
+def test_what_has_no_speech_does_not_train_where_only_speech_counts(new_recipe, root, run):
+    folder = new_recipe()
+    shutil.copytree(folder / "corpus/mini_train", folder / "theirs/mini_train")
+    scp = folder / "theirs/mini_train/wav.scp"
+    (utt, _), *lines = (line.split(" ", 1) for line in scp.read_text().splitlines())
+    soundfile.write(folder / "silence.wav", np.zeros(32000, np.int16), 16000)
+    scp.write_text("".join(f"{name} {path}\n" for name, path in [(utt, folder / "silence.wav"), *lines]))
+    run(root / "run.sh", *CHOICES, "--train-set", "theirs/mini_train", "--stop-stage", 3, cwd=folder)
+    left = [line.split()[0] for line in (folder / "exp/tiny/data/all/utt2spk").read_text().splitlines()]
+    assert left == [name for name, _ in lines]
+
+
 def test_a_run_on_audio_shards_augments_and_needs_no_stored_features(new_recipe, root, run):
     folder = new_recipe()
     (folder / "audio.yaml").write_text(AUDIO)
@@ -386,3 +400,14 @@ def test_a_run_on_audio_shards_augments_and_needs_no_stored_features(new_recipe,
     assert json.loads((folder / "exp/audio/results.json").read_text())["cosine/mini_test"]["counts"]["target"] > 0
     done = run(*choices, cwd=folder)
     assert "== stage" not in done.stderr, "all is done"
+    (folder / "theirs/shards").mkdir(parents=True)
+    for name in ("utt2spk", "spk2utt", "audio.scp", "audio.id", "utt2num_samples", "trials"):
+        shutil.copy(folder / "data/mini_test" / name, folder / "theirs/shards")
+    model = ["--model", "exp/audio/final.pt", "--test-sets", "theirs/shards", "--tag", "shards"]
+    run(root / "run.sh", "--config", "audio.yaml", "--nj", 2, *model, cwd=folder)
+    results = [json.loads((folder / f"exp/{tag}/results.json").read_text()) for tag in ("audio", "shards")]
+    assert results[0]["cosine/mini_test"]["eer"] == results[1]["cosine/shards"]["eer"]
+    own = [*choices[:-1], "speech=corpus/mini_train"]  # of which there are shards of speech already
+    done = run(*own, "--stage", 1, "--stop-stage", 2, cwd=folder)
+    assert done.stderr.count("copy_mini_train") == done.stderr.count("shards_mini_train") == 1
+    assert "detector=webrtc" in (folder / "data/mini_train/audio.id").read_text()

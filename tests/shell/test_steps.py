@@ -315,6 +315,25 @@ def test_embeddings_are_those_of_the_network_and_are_computed_once(copy, model, 
     assert "is there already" in (out / "log/extract.1.log").read_text()
     assert "is there already" not in (out / "log/extract.2.log").read_text()
 
+    out.rename(copy / "exp/moved")
+    run(*command[:-1], "exp/moved", cwd=copy)
+    assert (copy / "exp/moved/xvector.1.ark").stat().st_mtime_ns == modified
+    assert np.array_equal(ArkReader().read(read_table(copy / "exp/moved/xvector.scp")["ann-1"]), found["ann-1"])
+
+
+def test_somebody_elses_data_dir_is_only_read_for_extraction(copy, model, run):
+    as_root = ["setpriv", "--bounding-set=-dac_override"] if os.getuid() == 0 else []  # whom no mode bits stop
+    data = copy / "data/tiny"
+    before = tree(data)
+    data.chmod(0o555)
+    try:
+        run(*as_root, "steps/extract_embeddings.sh", "--nj", 3, model, data, "exp/emb", cwd=copy)
+    finally:
+        data.chmod(0o755)
+    assert tree(data) == before
+    assert list(read_table(copy / "exp/emb/xvector.scp")) == list(read_table(data / "utt2spk"))
+    assert [len(read_table(copy / f"exp/emb/xvector.{job}.scp")) for job in (1, 2, 3)] == [2, 3, 3]
+
 
 def test_features_of_another_front_end_are_refused_at_extraction(copy, model, run):
     identity = copy / "data/tiny/feats.id"
