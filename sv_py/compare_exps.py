@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sv_py.cli import Parser, command
-from sv_py.config import load, to_dict
+from sv_py.config import read_values
 from sv_py.report.comparison import compare, read_experiment, render
 
 
@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="a table for a README")
     parser.add_argument("exp", type=Path, nargs="+", help="experiments' folders, e.g. exp/ecapa")
     args = parser.parse_args()
-    experiments = [read_experiment(folder, to_dict(load(folder / "config.yaml"))) for folder in args.exp]
+    experiments = [read_experiment(folder, read_values(folder / "config.yaml")) for folder in args.exp]
     print(render([e.name for e in experiments], compare(experiments), args.markdown))
 
 

@@ -61,6 +61,15 @@ def load_section(path: str | Path, kind: type) -> Any:
     return _read(kind, _compose_file(Path(path)), "")
 
 
+def read_values(path: str | Path) -> dict[str, Any]:
+    """The plain values of a resolved configuration, which an earlier version may have written: no schema is asked."""
+    path = Path(path)
+    values = _Loader("", str(path)).construct_document(_compose_file(path))
+    if not isinstance(values, dict):
+        raise InputError("is no mapping", path)
+    return values
+
+
 def to_dict(value: Any) -> Any:
     """Plain dicts, lists and scalars of a configuration or a part of it."""
     if dataclasses.is_dataclass(value):

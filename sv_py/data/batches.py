@@ -5,7 +5,7 @@ that reads; `Preparation` augments and computes features, there or in the traini
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,8 +50,8 @@ class TrainingBatches:
     They depend on seed, epoch, step, data and configuration only: any number of processes, and any point of resume,
     gives the same ones. ``pools`` are the sounds for augmentation by role. Labels are those of `class_names`.
 
-    An utterance that cannot be read is an InputError; with ``data.max_bad`` the next crop of the plan that can be read
-    stands in for it, with its own label, and the batch says so.
+    An utterance that cannot be read is an InputError; with ``data.max_bad`` a crop of the batches that follow stands in
+    for it, with its own label, and the batch says so.
     """
 
     def __init__(
@@ -86,30 +86,25 @@ class TrainingBatches:
         length = self.utterances.values_of(frames)
         first, size = step * self.phase.batch_size, self.phase.batch_size
         rows, speeds = np.empty(size, np.int64), np.empty(size, np.int64)
-        values, drawn, unreadable = [], [], []
+        values, drawn, stripes, unreadable = [], [], [], []
         for k in range(size):
             item, crop, numbers = self._read(first + k, length, unreadable)
             rows[k], speeds[k] = self.plan.rows[item], self.plan.speeds[item]
             values.append(crop)
             drawn.append(numbers)
+            stripes.append(self._stripes(item))
         crops = [
             Crops(self.speeds[index], places, torch.from_numpy(np.stack([values[k] for k in places])))
             for index in np.unique(speeds)
             for places in [np.flatnonzero(speeds == index)]
         ]
-        table = self.utterances.table
-        labels = table.speaker[rows].astype(np.int64) + len(table.speakers) * speeds
-        mask, rng = self.phase.mask, stream(self.seed, Kind.MASK, self.epoch, step)
-        stripes = rng.random((max(mask.time_stripes, mask.frequency_stripes), 2, 2, size))
-        stripes[:, :, 0, rng.random(size) >= mask.probability] = 0  # of no width
         dither = int(stream(self.seed, Kind.DITHER, self.epoch, step).integers(1 << 63))
-        return RawBatch(crops, length, labels, drawn, stripes, dither, unreadable)
+        return RawBatch(crops, length, self._labels(rows, speeds), drawn, np.stack(stripes, axis=-1), dither, unreadable)
 
     def _read(self, item: int, length: int, unreadable: list[str]) -> tuple[int, np.ndarray, Drawn]:
-        """The first crop of the plan from ``item`` on that can be read: its place, values, and augmentation."""
+        """Crop ``item`` of the plan, or the first one that can be read in its place: which, values, augmentation."""
         plan = self.plan
-        for place in range(item, item + len(plan.rows)):
-            place %= len(plan.rows)
+        for place in self._stand_ins(item):
             row, factor = int(plan.rows[place]), self.speeds[plan.speeds[place]]
             rng = stream(self.seed, Kind.ITEM, self.epoch, row, int(plan.visits[place]))
             needed = length if factor == 1 else speed_input_samples(length, factor)
@@ -122,6 +117,31 @@ class TrainingBatches:
             if len(unreadable) > self.data.max_bad:
                 break
         raise too_many(unreadable, self.data.max_bad)
+
+    def _stripes(self, item: int) -> np.ndarray:
+        """Widths and places, uniform on [0, 1), of the stripes of frames and of bins of a crop: (n, 2, 2)."""
+        mask, plan = self.phase.mask, self.plan
+        rng = stream(self.seed, Kind.MASK, self.epoch, int(plan.rows[item]), int(plan.visits[item]))
+        applied = rng.random() < mask.probability
+        return applied * rng.random((max(mask.time_stripes, mask.frequency_stripes), 2, 2))  # else of no width
+
+    def _stand_ins(self, item: int) -> Iterator[int]:
+        """Places of the plan: ``item``, then those of later batches, so that nothing is in a batch twice.
+
+        Those of the same class come first where a batch is made of speakers and their utterances.
+        """
+        yield item
+        plan = self.plan
+        later = np.roll(np.arange(len(plan.rows)), -(item + self.phase.batch_size))
+        if self.phase.sampler.args.makes_batches:
+            labels = self._labels(plan.rows, plan.speeds)
+            same = labels[later] == labels[item]
+            later = np.concatenate([later[same], later[~same]])
+        yield from map(int, later)
+
+    def _labels(self, rows: np.ndarray, speeds: np.ndarray) -> np.ndarray:
+        table = self.utterances.table
+        return table.speaker[rows].astype(np.int64) + len(table.speakers) * speeds.astype(np.int64)
 
 
 def too_many(unreadable: Sequence[str], allowed: int) -> InputError:

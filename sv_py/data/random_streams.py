@@ -13,7 +13,7 @@ class Kind(IntEnum):
     """What a stream is for. The numbers are part of every result: never change or use one again."""
 
     ORDER = 0  # of an epoch's crops: words (epoch,)
-    MASK = 1  # stripes of a batch: (epoch, batch)
+    MASK = 1  # stripes of a crop: (epoch, utterance, which of its visits in the epoch)
     LENGTH = 2  # of a batch's crops: (epoch, batch)
     ITEM = 3  # where a crop begins, and its augmentation: (epoch, utterance, which of its visits in the epoch)
     DITHER = 4  # of a batch: (epoch, batch)

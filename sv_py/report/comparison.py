@@ -47,8 +47,11 @@ def compare(experiments: list[Experiment]) -> list[Row]:
         backend, _, trials = key.partition("/")
         title = f"{trials}, {backend}" + (f" (trials {digest[:8]})" if names.count(key) > 1 else "")
         rows += _metric_rows(title, found)
-    rows += _keyed_rows([e.facts for e in experiments], only_different=False)
-    rows += _keyed_rows([e.config for e in experiments], only_different=True)
+    rows += _keyed_rows([e.facts for e in experiments])
+    configs = [e.config for e in experiments]
+    rows += [
+        (key, values) for key, values in _keyed_rows(configs) if len(set(values)) > 1 and not _of_one(key, configs)
+    ]
     return rows
 
 
@@ -71,11 +74,19 @@ def _interval(result: dict | None, scale: float, digits: int, metric) -> str:
     return text
 
 
-def _keyed_rows(columns: list[dict[str, Any]], only_different: bool) -> Iterator[Row]:
+def _keyed_rows(columns: list[dict[str, Any]]) -> Iterator[Row]:
     for key in dict.fromkeys(key for column in columns for key in column):
-        values = [str(column.get(key, "-")) for column in columns]
-        if not only_different or len(set(values)) > 1:
-            yield key, values
+        yield key, [_shown(column.get(key)) for column in columns]
+
+
+def _shown(value: Any) -> str:
+    return "-" if value is None or value == [] else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _of_one(key: str, configs: list[dict[str, Any]]) -> bool:
+    """Whether a key is an argument of a part that some experiments do not have: the part's name says enough."""
+    part, args, _ = key.partition(".args.")
+    return bool(args) and any(f"{part}.name" not in config for config in configs)
 
 
 def _facts(folder: Path) -> Iterator[tuple[str, str]]:

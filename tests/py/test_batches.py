@@ -11,6 +11,7 @@ from loader_data import LENGTHS, make_audio, make_features, read_wavs
 from sv_py.augmentation.speed import speed, speed_input_samples
 from sv_py.cli import InputError
 from sv_py.config import from_dict
+from sv_py.data import SAMPLERS
 from sv_py.data.batches import Preparation, TrainingBatches, class_names
 from sv_py.data.dataset import AudioSet, FeatureSet
 from sv_py.data.pool import Pool
@@ -310,6 +311,19 @@ def test_unreadable_utterances_are_replaced_by_those_that_come_next_up_to_a_limi
         InputError, match=r"2 utterances cannot be read, and data\.max_bad is 1: .*'(bob-1|cy-2)'.*'(bob-1|cy-2)'"
     ):
         prepared(batches(data, batch_size=12, data=Data(max_bad=1)))
+
+
+def test_batches_of_speakers_times_utterances_stay_so_when_one_cannot_be_read(data):
+    sampler = Part("speakers_times_utts", SAMPLERS.arguments("speakers_times_utts")(speakers=2, utts=2))
+    options = {"sampler": sampler, "crop": 10, "crops_per_utt": 10, "data": Data(max_bad=1)}
+    spoil(data, "bob-1")
+    made = batches(data, **options)
+    raws = [made[step] for step in range(len(made))]
+    assert sum(len(raw.unreadable) for raw in raws) > 3
+    for raw in raws:
+        assert sorted(Counter(raw.labels.tolist()).values()) == [2, 2]
+        values = raw.crops[0].values
+        assert len({value.numpy().tobytes() for value in values}) == 4, "nothing is there twice"
 
 
 def test_a_training_set_of_which_nothing_can_be_read_ends_however_high_the_limit(data):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from sv_py.cli import InputError, first_few, near_miss
+from sv_py.cli import InputError, first_few, near_miss, share_of_job
 from sv_py.registry import Table
 
 
@@ -95,3 +95,17 @@ def test_a_table_names_the_near_miss_and_imports_only_what_it_builds():
     assert table.arguments("path") is str and str(table.build("path", "a/b")) == "a/b"
     with pytest.raises(InputError, match=r"here: unknown thing 'pat' \(did you mean 'path'\?\); known: path, broken"):
         table.arguments("pat", "here: ")
+
+
+@pytest.mark.parametrize("total", [1, 7, 100])
+@pytest.mark.parametrize("jobs", [1, 3, 7])
+def test_jobs_share_all_items_evenly_and_in_order(total, jobs):
+    shares = [share_of_job(f"{job}/{jobs}", total) for job in range(1, jobs + 1)]
+    assert [item for share in shares for item in share] == list(range(total))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.parametrize("job", ["", "1", "0/2", "3/2", "1/0", "-1/2", "1/2/3", "a/b"])
+def test_what_is_no_job_is_an_error(job):
+    with pytest.raises(InputError, match="a job is N/J with 1 <= N <= J"):
+        share_of_job(job, 5)

@@ -33,6 +33,15 @@ def test_equal_trials_share_a_row_and_differing_keys_are_shown():
     assert "seed" not in table
 
 
+def test_the_arguments_of_a_part_that_only_one_experiment_has_are_not_listed():
+    chain = {"augment.0.name": "one_of", "augment.0.args.parts.0.name": "rooms", "augment.0.args.probability": 0.6}
+    a = Experiment("a", {}, {"augment": []}, {})
+    b = Experiment("b", {}, chain, {})
+    c = Experiment("c", {}, {**chain, "augment.0.args.probability": 0.5}, {})
+    assert rows(a, b) == {"augment.0.name": ["-", "one_of"]}
+    assert rows(b, c) == {"augment.0.args.probability": ["0.6", "0.5"]}
+
+
 def test_scores_of_different_trial_files_never_share_a_row():
     a = Experiment("a", {"cosine/x": result(0.05, "aaaaaaaaaa")}, {}, {})
     b = Experiment("b", {"cosine/x": result(0.07, "bbbbbbbbbb")}, {}, {})

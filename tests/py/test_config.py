@@ -374,3 +374,10 @@ def test_sounds_that_nothing_takes_are_a_mistake(audio, preset):
 def test_waveforms_cannot_be_augmented_where_features_are_stored(audio):
     with pytest.raises(InputError, match=r"phases\.0\.augment: augmentation needs waveforms"):
         load(audio("features:\n  frontend: {name: kaldi_fbank, args: {window_type: hamming}}\ndata: {source: audio}\n"))
+
+
+def test_a_configuration_of_an_earlier_version_can_still_be_shown(write):
+    path = write("seed: 1\nphases:\n  - {name: a, crops_by_length: true, rate: {peak: 1.0e-3}}\n")
+    assert read_values(path) == {"seed": 1, "phases": [{"name": "a", "crops_by_length": True, "rate": {"peak": 0.001}}]}
+    with pytest.raises(InputError, match="is no mapping"):
+        read_values(write("[1, 2]"))
