@@ -87,6 +87,7 @@ check_config() {
   for override; do options+=(--set "$override"); done
   if [ -n "$train_set" ]; then options+=(--augment-set ${augment_set[@]+"${augment_set[@]}"}); fi
   python -m sv_py.config "$yaml" ${options[@]+"${options[@]}"} --out "$new/config.yaml" --sections "$new/sections"
+  if [ -n "$model" ]; then check_model "$model" "$new/config.yaml"; fi
   if [ ! -e "$exp/config.yaml" ] || [ "$restart" = true ] || cmp -s "$exp/config.yaml" "$new/config.yaml"; then return; fi
   if [ -n "$stage" ]; then
     if [ ! -e "$exp/phases" ] || cmp -s {"$exp/.done","$new"}/sections/train.yaml; then return; fi
@@ -97,6 +98,16 @@ check_config() {
   diff "$exp/config.yaml" "$new/config.yaml" >&2 || true
   echo "Take another --tag; or redo it from some --stage on, with --restart true if that is to train anew." >&2
   exit 1
+}
+
+# check_model MODEL YAML: a model that lies beside its configuration finds in the data dirs of YAML what it reads.
+check_model() {
+  local theirs get=(--get data.source features.vad)
+  theirs=$(dirname "$1")/config.yaml
+  if [ ! -e "$theirs" ] || [ "$(python -m sv_py.config "$theirs" "${get[@]}")" = "$(python -m sv_py.config "$2" "${get[@]}")" ]; then
+    return
+  fi
+  _fail "$1 was trained with another data.source or features.vad: evaluate it with --config $theirs"
 }
 
 # install_config NEW EXP: what check_config wrote becomes the experiment's; --restart true makes all its stages due.

@@ -99,7 +99,8 @@ class TrainingBatches:
             for places in [np.flatnonzero(speeds == index)]
         ]
         dither = int(stream(self.seed, Kind.DITHER, self.epoch, step).integers(1 << 63))
-        return RawBatch(crops, length, self._labels(rows, speeds), drawn, np.stack(stripes, axis=-1), dither, unreadable)
+        labels = self._labels(rows, speeds)
+        return RawBatch(crops, length, labels, drawn, np.stack(stripes, axis=-1), dither, unreadable)
 
     def _read(self, item: int, length: int, unreadable: list[str]) -> tuple[int, np.ndarray, Drawn]:
         """Crop ``item`` of the plan, or the first one that can be read in its place: which, values, augmentation."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sv_py.cli import InputError
+from sv_py.cli import InputError, share_of_job
 from sv_py.data.audio import Conversion, Source, load, sources
 from sv_py.io.ark import follow_ark, write_ark
 from sv_py.io.current import Done, file_states
@@ -46,13 +46,10 @@ def make_shards(data_dir: Path, prefix: Path, job: str, utts_per_shard: int, **o
 
 def _shards_of_job(job: str, data_dir: Path, size: int) -> dict[int, range]:
     """number (from 1) -> lines of utt2spk (from 0) of the job's shards."""
-    number, _, jobs = job.partition("/")
-    if not (number.isdecimal() and jobs.isdecimal() and 1 <= int(number) <= int(jobs)):
-        raise InputError(f"a job is N/J with 1 <= N <= J, not '{job}'")
     with (data_dir / "utt2spk").open("rb") as file:
         total = sum(1 for _ in file)
     count = -(-total // size)
-    mine = range(count * (int(number) - 1) // int(jobs), count * int(number) // int(jobs))
+    mine = share_of_job(job, count)
     if (data_dir / "segments").exists():
         return {shard + 1: range(total * shard // count, total * (shard + 1) // count) for shard in mine}
     return {shard + 1: range(shard, total, count) for shard in mine}

@@ -26,29 +26,31 @@ def write_audio_ark(
 
     ``encoding``: 'pcm16', WAVs that Kaldi and kaldiio read and of which `AudioArkReader` reads any slice; 'flac',
     about half as large, which kaldiio reads (`AUDIO`, the length, a FLAC file) and Kaldi does not. Returns the number
-    of entries; the files appear as with `write_entries`.
+    of entries; the files appear as with `write_entries`. Raises InputError for an utterance too long for a WAV.
     """
     encode = {"pcm16": _wav, "flac": _flac}[encoding]
-    return write_entries(ark, scp, ((utt, encode(samples, rate)) for utt, samples in items))
+    return write_entries(ark, scp, ((utt, encode(_checked(utt, samples), rate)) for utt, samples in items))
 
 
 def _wav(samples: np.ndarray, rate: int) -> tuple[bytes, memoryview]:
-    size = 2 * len(_checked(samples))
+    size = 2 * len(samples)
     head = _HEAD.pack(b"RIFF", 36 + size, *_PLAIN, rate, 2 * rate, 2, 16, b"data", size)
     return head, memoryview(np.ascontiguousarray(samples, "<i2")).cast("B")
 
 
 def _flac(samples: np.ndarray, rate: int) -> tuple[bytes, bytes]:
     file = io.BytesIO()
-    soundfile.write(file, _checked(samples), rate, format="FLAC", subtype="PCM_16")
+    soundfile.write(file, samples, rate, format="FLAC", subtype="PCM_16")
     length = len(file.getvalue())
     width = (length.bit_length() + 7) // 8
     return b"AUDIO" + bytes([width]) + length.to_bytes(width, "little"), file.getvalue()
 
 
-def _checked(samples: np.ndarray) -> np.ndarray:
-    if samples.dtype != np.int16 or samples.ndim != 1 or not 0 < len(samples) < 2**30:
-        raise ValueError(f"not between 1 and 2^30 samples of type int16: {samples.dtype} {samples.shape}")
+def _checked(utt: str, samples: np.ndarray) -> np.ndarray:
+    if samples.dtype != np.int16 or samples.ndim != 1 or not len(samples):
+        raise ValueError(f"'{utt}': not samples of type int16: {samples.dtype} {samples.shape}")
+    if len(samples) >= 2**30:
+        raise InputError(f"'{utt}': {len(samples)} samples are too many for an entry of an ark; cut it by segments")
     return samples
 
 

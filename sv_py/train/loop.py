@@ -51,7 +51,8 @@ class Trainer:
         for phase in config.phases:  # what a later one cannot do is told before anything is trained
             TrainingBatches(utterances, phase, config.data, config.seed, 0, pools).warn_of_narrow_windows()
         speeds = dict.fromkeys(speed for phase in config.phases for speed in phase.augment.speed)
-        self.classes = class_names(utterances.speakers, list(speeds))
+        names = class_names(utterances.speakers, list(speeds))
+        self.classes = list(dict.fromkeys(names))  # a speaker may have been made so before, by augment_data_dir.sh
         self.feature_dim = utterances.feature_dim(1 + config.data.max_bad)
         torch.manual_seed(config.seed)
         self.network = BACKBONES.build(config.model.name, config.model.args, feature_dim=self.feature_dim)

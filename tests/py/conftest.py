@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 from data_dirs import UTTS, fill, put
+from loader_data import make_audio, make_features, read_wavs
 
 import sv_py.prepare
 from sv_py import data_dir
@@ -76,3 +77,21 @@ def prepare(tmp_path, monkeypatch):
         return tmp_path / "data"
 
     return call
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    """A data dir with stored features, as `loader_data.make_features` makes it."""
+    return make_features(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def waves(tiny_wavs) -> dict[str, np.ndarray]:
+    """The samples of `tiny_wavs` by utterance."""
+    return read_wavs(tiny_wavs)
+
+
+@pytest.fixture(scope="module")
+def audio_dir(waves, tmp_path_factory) -> Path:
+    """A data dir with audio shards of `waves`."""
+    return make_audio(tmp_path_factory.mktemp("audio"), waves)

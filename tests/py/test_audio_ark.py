@@ -177,8 +177,14 @@ def test_a_missing_ark_and_a_pipe_are_named(tmp_path):
 @pytest.mark.parametrize("samples", [np.zeros(5), np.zeros((5, 1), np.int16), np.zeros(0, np.int16)])
 def test_what_is_not_a_16_bit_wave_is_not_written(write, tmp_path, samples):
     for encoding in ENCODINGS:
-        with pytest.raises(ValueError, match="not between 1 and 2\\^30 samples of type int16"):
+        with pytest.raises(ValueError, match="'a': not samples of type int16"):
             write(encoding, [("a", samples)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_of_many_hours_is_refused_with_its_name(write, tmp_path):
+    with pytest.raises(InputError, match="'day': 1073741824 samples are too many for an entry of an ark"):
+        write("pcm16", [("day", np.broadcast_to(np.int16(1), 2**30))])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from loader_data import LENGTHS, make_audio, make_features, read_wavs
+from loader_data import LENGTHS, make_audio
 
 from sv_py.augmentation.speed import speed, speed_input_samples
 from sv_py.cli import InputError
@@ -24,19 +24,9 @@ CPU = torch.device("cpu")
 FBANK = Part("kaldi_fbank", FRONTENDS.arguments("kaldi_fbank")(num_mel_bins=20, dither=1.0))
 
 
-@pytest.fixture
-def data(tmp_path):
-    return make_features(tmp_path)
-
-
 @pytest.fixture(scope="module")
-def waves(tiny_wavs):
-    return read_wavs(tiny_wavs)
-
-
-@pytest.fixture(scope="module")
-def audio_set(waves, tmp_path_factory):
-    return AudioSet(make_audio(tmp_path_factory.mktemp("audio"), waves), Features(frontend=FBANK))
+def audio_set(audio_dir):
+    return AudioSet(audio_dir, Features(frontend=FBANK))
 
 
 def phase_of(**options):

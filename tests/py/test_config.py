@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from sv_py.cli import InputError
-from sv_py.config import check_roles, dump, from_dict, load, lookup, to_dict
+from sv_py.config import check_roles, dump, from_dict, load, lookup, read_values, to_dict
 
 GOOD = """\
 model:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from loader_data import LENGTHS, make_audio, make_features, read_wavs
+from loader_data import LENGTHS, make_audio
 
 from sv_py.cli import InputError
 from sv_py.data.dataset import AudioSet, FeatureSet
@@ -18,21 +18,6 @@ from sv_py.schema import Features
 
 RAW = Features(cmn="none")
 FBANK = Part("kaldi_fbank", FRONTENDS.arguments("kaldi_fbank")(num_mel_bins=20))
-
-
-@pytest.fixture
-def data(tmp_path):
-    return make_features(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def waves(tiny_wavs):
-    return read_wavs(tiny_wavs)
-
-
-@pytest.fixture(scope="module")
-def audio_dir(waves, tmp_path_factory):
-    return make_audio(tmp_path_factory.mktemp("audio"), waves)
 
 
 def row(utterances, utt):

@@ -1,6 +1,7 @@
 """Training on audio shards, augmented on the fly: the same bits after any interruption, the same path in extraction."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from sv_py.cli import InputError
 from sv_py.config import load
 from sv_py.data.dataset import FeatureSet
 from sv_py.data.pool import open_pools
+from sv_py.io.text import read_table, write_table
 from sv_py.train.loop import Resources, Trainer
 from sv_py.train.model import embed, load_model, open_set
 
@@ -79,6 +81,16 @@ def test_each_speed_makes_new_speakers_which_later_phases_keep(undisturbed):
     speakers = ["ann", "bea", "cal", "dan"]
     assert state["speakers"] == [*speakers, *(f"sp{s}-{spk}" for s in ("0.9", "1.1") for spk in speakers)]
     assert next(iter(state["head"].values())).shape[0] == 12
+
+
+def test_a_speaker_of_another_speed_that_is_in_the_data_already_is_the_same_class(config, data_dir, sounds, tmp_path):
+    shutil.copytree(data_dir, tmp_path / "data")
+    utt2spk = read_table(tmp_path / "data/utt2spk")
+    renamed = {"dan": "sp0.9-ann"}
+    write_table(tmp_path / "data/utt2spk", {utt: renamed.get(spk, spk) for utt, spk in utt2spk.items()})
+    ours = trainer(config, tmp_path / "data", sounds, tmp_path / "exp")
+    assert len(ours.classes) == len(set(ours.classes)) == 11 and ours.loss.weight.shape[0] == 11
+    ours.run()
 
 
 def test_the_waiting_for_data_is_reported(undisturbed):

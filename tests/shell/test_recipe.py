@@ -121,7 +121,7 @@ def test_another_configuration_stops_and_overwrites_nothing(finished, root, run)
         (["--train-set", ""], "--train-set names a data dir"),
         (["--model", "none.pt"], "no such model: none.pt"),
         (["--tag", "../x"], "--tag names a folder"),
-        (["--corpora", "mni", "--test-sets", "data/x"], "known corpora: an4 dir librispeech mini speechocean762"),
+        (["--corpora", "mni", "--test-sets", "data/x"], "known corpora: an4 cn_celeb dir esd "),
         (
             ["--corpora", "an4 mini", "--corpus-dir", "c", "--test-sets", "data/x"],
             "--corpus-dir is the folder of one corpus",
@@ -404,6 +404,8 @@ def test_a_run_on_audio_shards_augments_and_needs_no_stored_features(new_recipe,
     for name in ("utt2spk", "spk2utt", "audio.scp", "audio.id", "utt2num_samples", "trials"):
         shutil.copy(folder / "data/mini_test" / name, folder / "theirs/shards")
     model = ["--model", "exp/audio/final.pt", "--test-sets", "theirs/shards", "--tag", "shards"]
+    done = run(root / "run.sh", *model, cwd=folder, code=1)
+    assert "evaluate it with --config exp/audio/config.yaml" in done.stderr and not (folder / "exp/shards").exists()
     run(root / "run.sh", "--config", "audio.yaml", "--nj", 2, *model, cwd=folder)
     results = [json.loads((folder / f"exp/{tag}/results.json").read_text()) for tag in ("audio", "shards")]
     assert results[0]["cosine/mini_test"]["eer"] == results[1]["cosine/shards"]["eer"]
