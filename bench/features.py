@@ -32,7 +32,7 @@ from sv_py.features.arguments import KaldiFbankArguments
 from sv_py.io.ark import write_ark
 from sv_py.io.text import write_table
 
-UTTERANCES, PASSES, RATE, BINS, FFT = 100, 16, 16000, 80, 512
+UTTERANCES, PASSES, RATE, BINS, FFT = 400, 6, 16000, 80, 512
 
 
 def speech() -> Iterator[np.ndarray]:

@@ -16,7 +16,7 @@ from sv_py.io.shard_index import Shard, read_index, sha256_of
 from sv_py.io.text import read_table, write_lines, write_table
 from sv_py.log import logger, progress
 
-_MUCH = 1 << 20  # samples
+_BLOCK = 1 << 22  # samples read in a row: 16 MiB
 
 Compute = Callable[[str, np.ndarray], np.ndarray]
 Write = Callable[[Path, Path, Iterable[tuple[str, np.ndarray]]], object]
@@ -110,14 +110,14 @@ def _row(path: Path) -> Shard:
     return shard
 
 
-def _by_fours(
+def _in_blocks(
     utterances: Iterable[tuple[str, Callable[[], np.ndarray]]],
 ) -> Iterator[tuple[str, np.ndarray | InputError]]:
-    """(utterance, samples or the reason why there are none), up to four read at a time.
+    """(utterance, samples or the reason why there are none), many read in a row.
 
-    To decode and to compute in turns costs a tenth more: each finds the caches of the core full of the other's code.
+    To decode and to compute in turns costs a fifth more: each finds the caches of the core full of the other's.
     """
-    several: list[tuple[str, np.ndarray | InputError]] = []
+    block: list[tuple[str, np.ndarray | InputError]] = []
     size = 0
     for utt, samples_of in utterances:
         try:
@@ -125,11 +125,11 @@ def _by_fours(
             size += len(samples)
         except InputError as error:
             samples = error
-        several.append((utt, samples))
-        if len(several) == 4 or size > _MUCH:
-            yield from several
-            several, size = [], 0
-    yield from several
+        block.append((utt, samples))
+        if size > _BLOCK:
+            yield from block
+            block, size = [], 0
+    yield from block
 
 
 class _Job:
@@ -144,7 +144,7 @@ class _Job:
     def items(self, todo: list[Source], name: str) -> Iterable[tuple[str, np.ndarray]]:
         """(utterance, result); raises InputError at the end if utterances were bad."""
         bad = []
-        for utt, samples in progress(_by_fours(load(todo, self._conversion, self.converted)), len(todo), name):
+        for utt, samples in progress(_in_blocks(load(todo, self._conversion, self.converted)), len(todo), name):
             try:
                 if isinstance(samples, InputError):
                     raise samples
