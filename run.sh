@@ -73,7 +73,7 @@ install_config "$new" "$exp"
 python -m sv_py.provenance --out-dir "$exp/launches" --input "$exp/config.yaml" -- "${launch[@]}"
 read -r data_source use_vad min_frames min_utts dev_speakers dev_trials dev_seed backend bootstrap <<< "$(python -m sv_py.config \
   "$exp/config.yaml" --get data.source features.vad hold_out.{min_frames,min_utts,dev_speakers,dev_trials,seed} scoring.{backend.name,bootstrap})"
-read -r frames counts id <<< "$(input_tables "$data_source")"
+read -r frames counts id vad <<< "$(input_tables "$data_source" "$use_vad")"
 sections=$exp/.done/sections jobs=(--nj "$nj" --cmd "$train_cmd") extract=(--nj "$nj" --cmd "$train_cmd")
 if [ "$gpu" -gt 0 ]; then extract=(--nj 1 --gpu 1 --cmd "$cuda_cmd"); fi
 
@@ -104,9 +104,7 @@ unlock_dir data
 # Stage 3: what trains, and the speakers whose error rate is watched meanwhile. Bad trial lists are found before training.
 if [ -n "$train" ]; then
   filter=(--source "$data_source" --min-frames "$min_frames" --min-utts "$min_utts") inputs=()
-  if [ "$data_source $use_vad" = "feats true" ]; then # shards hold speech only; here it is vad.scp that knows
-    filter+=(--min-voiced-frames $((min_frames > 0 ? min_frames : 1))) inputs=("$train/vad.scp")
-  fi
+  if [ -n "$vad" ]; then filter+=(--min-voiced-frames $((min_frames > 0 ? min_frames : 1))) inputs=("$train/$vad"); fi
   run_stage 3 filter "$exp/data/all" "$train"/{"$frames",utt2spk,"$counts"} ${inputs[@]+"${inputs[@]}"} "$sections/hold_out.yaml" -- \
     steps/filter_data_dir.sh "${filter[@]}" "$train" "$exp/data/all"
   mapfile -t inputs < <(existing "$exp"/data/all/{"$frames",utt2spk,spk2gender})
@@ -122,7 +120,7 @@ run_stage 3 check_trials "$exp" ${train:+"$train/utt2spk"} ${lists[@]+"${lists[@
 if [ -n "$train" ]; then
   model=$exp/final.pt
   run_stage 4 train "$exp" "$exp"/data/train/{"$frames",utt2spk,"$id"} "$exp/data/dev/trials" "$sections/train.yaml" \
-    ${roles[@]+"${roles[@]/%//audio.scp}"} -- \
+    ${vad:+"$exp/data/train/$vad"} ${roles[@]+"${roles[@]/%//audio.scp}"} -- \
     steps/train.sh --cmd "$cuda_cmd" --gpu "$gpu" --num-threads "$num_threads" --num-workers "$num_workers" --restart "$restart" \
     ${role_options[@]+"${role_options[@]}"} "$exp/config.yaml" "$exp/data/train" "$exp/data/dev" "$exp"
 fi
@@ -130,7 +128,7 @@ fi
 # Stage 5: embeddings. Stage 6: scores of each trial list. Stage 9: error rates.
 for dir in "${tests[@]}"; do
   name=$(basename "$dir")
-  run_stage 5 "extract_$name" "$exp" "$model" "$dir"/{"$frames","$id"} -- \
+  run_stage 5 "extract_$name" "$exp" "$model" "$dir"/{"$frames","$id"} ${vad:+"$dir/$vad"} -- \
     steps/extract_embeddings.sh "${extract[@]}" "$model" "$dir" "$exp/embeddings/$name"
 done
 scores=() names=()

@@ -153,16 +153,21 @@ install_trials() {
   fi
 }
 
-# input_tables SOURCE: names of the table of places, the table of lengths, and the text that identifies both.
+# input_tables SOURCE VAD: names of the table of places, the table of lengths, the text that identifies both, and, if
+# it is that which knows what is speech, the table of voice activity.
 input_tables() {
-  if [ "$1" = audio ]; then echo audio.scp utt2num_samples audio.id; else echo feats.scp utt2num_frames feats.id; fi
+  case "$1 $2" in
+    audio*) echo audio.scp utt2num_samples audio.id ;;
+    "feats true") echo feats.scp utt2num_frames feats.id vad.scp ;;
+    *) echo feats.scp utt2num_frames feats.id ;;
+  esac
 }
 
 # make_inputs SOURCE VAD DIR: stage 2 of one data dir; SOURCE is feats or audio, VAD is true if only speech is wanted.
 # Uses $jobs and $allow_pipes. A data dir without wav.scp is taken as it is, if it brought features or shards with it.
 make_inputs() {
   local dir=$3 name conf inputs table
-  read -r table _ <<< "$(input_tables "$1")"
+  read -r table _ <<< "$(input_tables "$1" "$2")"
   if [ ! -e "$dir/wav.scp" ] && [ -e "$dir/$table" ]; then return; fi
   name=$(basename "$dir")
   conf=$(conf_file vad.conf)
