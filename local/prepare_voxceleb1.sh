@@ -10,6 +10,7 @@ set -euo pipefail
 # Begin configuration section.
 corpus_dir=              # the corpus's folder; if empty, $VOXCELEB1_DIR of the environment or of conf/corpora.sh
 lists_dir=               # folder of fetch_voxceleb_lists.sh; if empty, $VOXCELEB_LISTS_DIR likewise; or none
+missing_list=            # file for the ids of all published utterances that lack, one a line; needs lists_dir
 allow_incomplete=false   # <bool> accept other numbers of utterances and speakers than were published
 skip_bad=false           # <bool> leave out files that cannot be used, and count them
 # End configuration section.
@@ -21,7 +22,8 @@ expect_arguments 1 1 "$@"
 lists_dir=${lists_dir:-$VOXCELEB_LISTS_DIR}
 
 python -m sv_py.prepare voxceleb1 --corpus-dir "${corpus_dir:-$VOXCELEB1_DIR}" ${lists_dir:+--lists-dir "$lists_dir"} \
-  --allow-incomplete "$allow_incomplete" --skip-bad "$skip_bad" --data-root "$1"
+  ${missing_list:+--missing-list "$missing_list"} --allow-incomplete "$allow_incomplete" --skip-bad "$skip_bad" \
+  --data-root "$1"
 
 [ -n "$lists_dir" ] || exit 0
 for list in veri_test veri_test2 list_test_all list_test_all2 list_test_hard list_test_hard2; do

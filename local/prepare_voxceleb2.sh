@@ -9,6 +9,7 @@ set -euo pipefail
 # Begin configuration section.
 corpus_dir=              # the corpus's folder; if empty, $VOXCELEB2_DIR of the environment or of conf/corpora.sh
 lists_dir=               # folder of fetch_voxceleb_lists.sh; if empty, $VOXCELEB_LISTS_DIR likewise; or none
+missing_list=            # file for the ids of all published utterances that lack, one a line; needs lists_dir
 allow_incomplete=false   # <bool> accept other numbers of utterances and speakers than were published
 skip_bad=false           # <bool> leave out files that cannot be used, and count them
 # End configuration section.
@@ -20,4 +21,5 @@ expect_arguments 1 1 "$@"
 lists_dir=${lists_dir:-$VOXCELEB_LISTS_DIR}
 
 exec python -m sv_py.prepare voxceleb2 --corpus-dir "${corpus_dir:-$VOXCELEB2_DIR}" ${lists_dir:+--lists-dir "$lists_dir"} \
-  --allow-incomplete "$allow_incomplete" --skip-bad "$skip_bad" --data-root "$1"
+  ${missing_list:+--missing-list "$missing_list"} --allow-incomplete "$allow_incomplete" --skip-bad "$skip_bad" \
+  --data-root "$1"

@@ -41,6 +41,7 @@ def _parser() -> Parser:
         sub.add_argument("--skip-bad", choices=("true", "false"), default="false", help="leave out and count bad files")
         if corpus.sizes:
             sub.add_argument("--lists-dir", type=Path, metavar="DIR", help="what sv_py.voxceleb_lists has fetched")
+            sub.add_argument("--missing-list", type=Path, metavar="FILE", help="write the published ids that lack here")
             sub.add_argument("--allow-incomplete", choices=("true", "false"), default="false", help="of whatever size")
         sub.set_defaults(run=_prepare_corpus, corpus=corpus)
 
@@ -94,8 +95,17 @@ def _check_sizes(sets: Mapping[str, list[Utterance]], arguments: argparse.Namesp
     if lists and not lists.is_dir():
         raise InputError("no such folder", lists)
     sizes = {name: size for name, size in corpus.sizes.items() if sets[name] or name not in corpus.optional}
-    found = (compare(name, (u.id for u in sets[name]), size, published(lists, name)) for name, size in sizes.items())
-    differences = list(filter(None, found))
+    differences, missing = [], set()
+    for name, size in sizes.items():
+        found, names = {u.id for u in sets[name]}, published(lists, name)
+        if names is not None:
+            names = set(names)
+            missing |= names - found
+        elif arguments.missing_list:
+            raise InputError("--missing-list needs the published names: local/fetch_voxceleb_lists.sh, --lists-dir")
+        differences += filter(None, [compare(name, found, size, names)])
+    if arguments.missing_list:
+        write_lines(arguments.missing_list, sorted(missing))
     if differences and arguments.allow_incomplete == "false":
         raise InputError("\n".join(["not as published (--allow-incomplete true accepts it):", *differences]))
     for difference in differences:

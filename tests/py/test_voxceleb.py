@@ -1,7 +1,7 @@
 """VoxCeleb1 and VoxCeleb2 in their own layouts, of real speech: sets, ids, genders, and what they lack."""
 
 import pytest
-from corpus_trees import copy, text
+from corpus_trees import copy, text, tone
 
 from sv_py.cli import InputError
 from sv_py.corpora.completeness import compare
@@ -132,7 +132,9 @@ def test_the_published_names_tell_which_utterances_are_lacking(tmp_path, prepare
     (tmp_path / "lists").mkdir()
     (tmp_path / f"lists/{FILE}").symlink_to(voxceleb_wheel)
     with pytest.raises(InputError) as stop:
-        prepare("voxceleb1", "--lists-dir", tmp_path / "lists")
+        prepare("voxceleb1", "--lists-dir", tmp_path / "lists", "--missing-list", tmp_path / "missing")
+    missing = (tmp_path / "missing").read_text().splitlines()
+    assert len(missing) == 148_642 + 1 and lacking in missing and missing == sorted(missing)
     assert str(stop.value).splitlines()[-5:] == [
         "voxceleb1_test: 4,874 of 4,874 utterances, 40 of 40 speakers",
         "  lacks 1 utterances of 1 speakers",
@@ -140,6 +142,13 @@ def test_the_published_names_tell_which_utterances_are_lacking(tmp_path, prepare
         "  not published: 1 utterances of 1 speakers",
         "    id10270: 1 of 159: id10270-another-00001",
     ]
+
+
+def test_a_list_of_what_lacks_needs_the_published_names(tmp_path, prepare):
+    tone(tmp_path / "corpus/test/wav/id10270/abc/00001.wav")
+    with pytest.raises(InputError, match="--missing-list needs the published names"):
+        prepare("voxceleb1", "--missing-list", tmp_path / "missing")
+    assert not (tmp_path / "missing").exists()
 
 
 def test_a_whole_set_passes_and_of_many_speakers_the_first_are_shown():
