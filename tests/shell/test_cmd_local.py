@@ -1,5 +1,6 @@
 """utils/cmd_local.sh: jobs on this machine, with the interface of Kaldi's run.pl."""
 
+import contextlib
 import os
 import re
 import signal
@@ -318,8 +319,9 @@ def test_a_device_stays_leased_while_the_job_lives_even_if_all_its_dispatcher_is
     process = marked("--gpu", 1, "x.log", "bash", "-c", "echo $$; sleep 60; sleep 60", **env)
     wait_until(lambda: (tmp_path / "x.log").exists() and output(tmp_path / "x.log"))
     for pid in marked.alive():
-        if b"cmd_local.sh" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one may go when another is killed
+            if b"cmd_local.sh" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=20)
     second = marked("--gpu", 1, "y.log", "true", **env)
     with pytest.raises(subprocess.TimeoutExpired):
