@@ -75,7 +75,7 @@ class Augmenter:
             if self.speed is not None:
                 waveforms = speed(waveforms, self.speed, speed_output_samples(len(samples), self.speed))
             original = utt.removeprefix(self.prefix).removesuffix(self.suffix)
-            row = self._train.find(original) if self._train else None
+            row = self._train.table.row(original) if self._train else None
             try:
                 drawn = chain.draw(self._generator(utt), waveforms.shape[1], row)
             except InputError as error:  # of a sound

@@ -44,10 +44,6 @@ class AudioStore:
         """All that is read."""
         return [self.table]
 
-    def find(self, utt: str) -> int:
-        """The row of an utterance. Raises InputError if there is none of this id."""
-        return self.table.row(utt)
-
     def read(self, row: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Samples ``start:stop``, int16 (n,). Raises InputError that names utterance and ark, also for too few."""
         table = self.table

@@ -10,7 +10,7 @@ import numpy as np
 import webrtcvad
 
 from sv_py.cli import InputError
-from sv_py.features.arguments import FrameArguments
+from sv_py.features.arguments import FrameArguments, kaldi_num_frames
 from sv_py.io.conf import describe_part, read_part
 from sv_py.registry import Table
 
@@ -32,9 +32,7 @@ class DetectorArguments(FrameArguments):
 
     def num_frames(self, num_samples: int) -> int:
         """Frames of a signal, as Kaldi counts them."""
-        if not self.snip_edges:
-            return (num_samples + self.shift // 2) // self.shift
-        return 0 if num_samples < self.length else 1 + (num_samples - self.length) // self.shift
+        return kaldi_num_frames(num_samples, self.length, self.shift, self.snip_edges)
 
 
 @dataclass(frozen=True)

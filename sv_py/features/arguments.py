@@ -44,6 +44,13 @@ class FrameArguments:
         return int(self.sample_frequency * self.frame_shift / 1000)
 
 
+def kaldi_num_frames(num_samples: int, length: int, shift: int, snip_edges: bool) -> int:
+    """Frames of a signal, as Kaldi counts them: those that fit whole into it, or one per shift, rounded."""
+    if not snip_edges:
+        return (num_samples + shift // 2) // shift
+    return 0 if num_samples < length else 1 + (num_samples - length) // shift
+
+
 @dataclass(frozen=True)
 class MelArguments(FrameArguments):
     """Frames, and filters on the mel scale."""

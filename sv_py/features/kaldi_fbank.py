@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from sv_py.features.arguments import KaldiFbankArguments
+from sv_py.features.arguments import KaldiFbankArguments, kaldi_num_frames
 from sv_py.features.frames import FrontEnd, cut, power_spectrum
 from sv_py.features.mel import FilterBank, kaldi_filters
 
@@ -28,9 +28,7 @@ class KaldiFbank(FrontEnd):
 
     def num_frames(self, num_samples: int) -> int:
         """As in the parent class."""
-        if not self.arguments.snip_edges:
-            return (num_samples + self.shift // 2) // self.shift
-        return 0 if num_samples < self.length else 1 + (num_samples - self.length) // self.shift
+        return kaldi_num_frames(num_samples, self.length, self.shift, self.arguments.snip_edges)
 
     def num_samples(self, num_frames: int) -> int:
         """As in the parent class."""

@@ -77,7 +77,7 @@ def test_the_audio_of_the_copy_is_that_of_the_source_with_noise_at_the_ratio_of_
     store = AudioStore(made / "data/noisy")
     for utt, path in read_table(made / "data/tiny/wav.scp").items():
         before = soundfile.read(path, dtype="int16")[0].astype(float)
-        noise = store.read(store.find(f"{utt}-noise")) - before
+        noise = store.read(store.table.row(f"{utt}-noise")) - before
         assert 10 * np.log10(np.mean(before**2) / np.mean(noise**2)) == pytest.approx(5, abs=0.3)
 
 
