@@ -88,11 +88,14 @@ def from_dict(values: dict, source: str) -> Config:
     return _read(Config, _compose(text, source), "")
 
 
-def check_roles(config: Config, bindings: Iterable[str], source: str) -> None:
-    """Raise InputError, which names ``source``, unless ``bindings``, texts ROLE=DIR, have every role that is needed.
+def check_training(config: Config, bindings: Iterable[str], source: str) -> None:
+    """Raise InputError, which names ``source``, unless there are phases, and ``bindings`` for all that they need.
 
-    More than these may be bound, but not where none is needed: who binds sounds believes that they are used.
+    Bindings are texts ROLE=DIR. More roles may be bound than are needed, but not where none is: who binds sounds
+    believes that they are used.
     """
+    if not config.phases:
+        raise InputError("phases: at least one is needed to train", source)
     bindings = list(bindings)
     needed = roles_of(entry for phase in config.phases for entry in phase.augment.waveform) - {"train"}
     lacking = sorted(needed - parse_bindings(bindings).keys())
@@ -327,7 +330,7 @@ def main() -> None:
     args = parser.parse_args()
     config = load(args.yaml, args.set)
     if args.augment_set is not None:
-        check_roles(config, args.augment_set, args.yaml)
+        check_training(config, args.augment_set, args.yaml)
     if args.get:
         print(*(str(value).lower() if isinstance(value := lookup(config, key), bool) else value for key in args.get))
         return

@@ -24,9 +24,7 @@ def describe(config: Config, feature_dim: int, frame_shift: float, num_classes: 
     """
     with torch.device("meta"):
         network = BACKBONES.build(config.model.name, config.model.args, feature_dim=feature_dim)
-        head = LOSSES.build(
-            config.loss.name, config.loss.args, embedding_dim=network.embedding_dim, num_classes=num_classes
-        )
+        head = LOSSES.build(config.loss.name, config.loss.args, embedding_dim=network.head_dim, num_classes=num_classes)
     frames = round(10_000 / frame_shift)
     parameters, multiply_adds = count(network, frames, feature_dim)
     return {

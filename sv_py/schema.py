@@ -182,7 +182,7 @@ class Config:
     model: Part = part(BACKBONES)
     loss: Part = part(LOSSES, "aam_softmax")
     optimizer: Part = part(OPTIMIZERS, "sgd")
-    phases: tuple[Phase, ...] = ()
+    phases: tuple[Phase, ...] = ()  # none: a model that was trained elsewhere
     features: Features = field(default_factory=Features)
     data: Data = field(default_factory=Data)
     hold_out: HoldOut = field(default_factory=HoldOut)
@@ -191,8 +191,6 @@ class Config:
 
     def __post_init__(self):
         names = [phase.name for phase in self.phases]
-        if not names:
-            raise InputError("phases: at least one is needed")
         if len(set(names)) < len(names):
             raise InputError(f"phases: a name twice: {', '.join(names)}")
         if self.data.source == "audio" and self.features.frontend is None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sv_py.models.arguments import ECAPAArguments
+from sv_py.models.backbone import Backbone
 from sv_py.models.pooling import ASP
 
 SQUEEZED = 128  # bottleneck of the squeeze-excitation
@@ -71,10 +72,8 @@ class Block(nn.Module):
         return x + self.layers(x)
 
 
-class ECAPA(nn.Module):
+class ECAPA(Backbone):
     """Three blocks of dilation 2, 3, 4; each sees the sum of all that came before it."""
-
-    min_frames = 1
 
     def __init__(self, arguments: ECAPAArguments, feature_dim: int):
         super().__init__()

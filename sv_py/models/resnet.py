@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sv_py.models.arguments import ResNetArguments
+from sv_py.models.backbone import Backbone
 from sv_py.models.pooling import ASP, TSP
 
 
@@ -32,10 +33,8 @@ class BasicBlock(nn.Module):
         return F.relu(y, inplace=True)
 
 
-class ResNet(nn.Module):
+class ResNet(Backbone):
     """Stages of basic blocks with strides 1, 2, 2, ...; pooling over time; one linear layer."""
-
-    min_frames = 1
 
     def __init__(self, arguments: ResNetArguments, feature_dim: int):
         super().__init__()

@@ -57,7 +57,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.network = BACKBONES.build(config.model.name, config.model.args, feature_dim=self.feature_dim)
         self.loss = LOSSES.build(
-            config.loss.name, config.loss.args, embedding_dim=self.network.embedding_dim, num_classes=len(self.classes)
+            config.loss.name, config.loss.args, embedding_dim=self.network.head_dim, num_classes=len(self.classes)
         )
         self.network.to(resources.device)
         self.loss.to(resources.device)
@@ -102,7 +102,7 @@ class Trainer:
         self._end_epoch(phase, len(batches), loader.data_wait)
 
     def _train_step(self, feats: torch.Tensor, labels: torch.Tensor) -> None:
-        loss, logits = self.loss(self.network(feats), labels)
+        loss, logits = self.loss(self.network.project(self.network(feats)), labels)
         if not torch.isfinite(loss):
             place = self.folder / "non_finite_batch.pt"
             checkpoint.save(place, {"feats": feats.cpu(), "labels": labels.cpu()})

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from sv_py.cli import InputError
 from sv_py.config import from_dict
 from sv_py.data.dataset import AudioSet, FeatureSet
 from sv_py.features.arguments import FrameArguments, same_features
 from sv_py.models import BACKBONES
+from sv_py.models.backbone import Backbone
 from sv_py.schema import Config
 from sv_py.train import checkpoint
 
@@ -20,7 +20,7 @@ from sv_py.train import checkpoint
 class TrainedModel:
     """A backbone in evaluation mode with what extraction must know of its training."""
 
-    network: nn.Module
+    network: Backbone
     config: Config
     feats_id: str  # text of the training data's feats.id
     path: Path
@@ -68,12 +68,14 @@ def load_model(path: str | Path, device: torch.device) -> TrainedModel:
 
 
 @torch.inference_mode()
-def embed(network: nn.Module, utterances: FeatureSet | AudioSet, utt: str, device: torch.device) -> np.ndarray:
+def embed(network: Backbone, utterances: FeatureSet | AudioSet, utt: str, device: torch.device) -> np.ndarray:
     """The embedding (E,) float32 of a whole utterance; the network must be in evaluation mode.
 
     One utterance at a time: the result does not depend on which others are extracted with it, to the bit.
     """
     frames = torch.from_numpy(utterances.read(utt)).to(device)
+    if 0 < len(frames) < network.min_frames:  # repeated, as in training
+        frames = frames.repeat(-(-network.min_frames // len(frames)), 1)[: network.min_frames]
     embedding = network(frames[None])[0].float().cpu().numpy()
     if not np.isfinite(embedding).all():
         raise InputError(f"'{utt}': its embedding is not finite")

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from sv_py.cli import InputError
-from sv_py.config import check_roles, dump, from_dict, load, lookup, read_values, to_dict
+from sv_py.config import check_training, dump, from_dict, load, lookup, read_values, to_dict
 
 GOOD = """\
 model:
@@ -132,7 +132,6 @@ def test_a_mistake_is_named_with_its_line_and_near_miss(write, complaint, old, n
         ("hello\n", "x.yaml:1: the file is a mapping"),
         ("seed: 1\n", "x.yaml:1: the file lacks model"),
         (GOOD.replace("phases:", "phasen:"), "x.yaml:4: unknown key 'phasen' (did you mean 'phases'?)"),
-        ("model: {name: ecapa_tdnn}\n", "x.yaml:1: phases: at least one is needed"),
         ("[" * 5000, "x.yaml: bad YAML: nested too deeply"),
         (b"seed: 1\nmodel: \xff\n", "x.yaml:2: not UTF-8"),
     ],
@@ -360,15 +359,23 @@ def test_batches_of_speakers_from_everywhere_cannot_be_fetched_shard_by_shard(au
         load(audio(), overrides)
 
 
+def test_an_experiment_without_phases_describes_a_model_but_trains_none(tmp_path):
+    (tmp_path / "x.yaml").write_text("model: {name: ecapa_tdnn}\n")
+    config = load(tmp_path / "x.yaml")
+    assert config.phases == ()
+    with pytest.raises(InputError, match=r"x\.yaml: phases: at least one is needed to train"):
+        check_training(config, [], "x.yaml")
+
+
 @pytest.mark.parametrize("preset", [QUIET, "waveform: [{name: noise}]\n"])
 def test_sounds_that_nothing_takes_are_a_mistake(audio, preset):
     config = load(audio(preset=preset))
     if preset == QUIET:
         with pytest.raises(InputError, match=r"x\.yaml: takes no sounds.*--augment-set noise=a"):
-            check_roles(config, ["noise=a"], "x.yaml")
-        check_roles(config, [], "x.yaml")
+            check_training(config, ["noise=a"], "x.yaml")
+        check_training(config, [], "x.yaml")
     else:
-        check_roles(config, ["noise=a", "music=b"], "x.yaml")  # a set that serves several presets
+        check_training(config, ["noise=a", "music=b"], "x.yaml")  # a set that serves several presets
 
 
 def test_waveforms_cannot_be_augmented_where_features_are_stored(audio):
