@@ -79,13 +79,19 @@ def to_dict(value: Any) -> Any:
     return value
 
 
-def from_dict(values: dict, source: str) -> Config:
-    """The configuration that ``to_dict`` gave; ``source`` is named in errors (a checkpoint's path)."""
+def from_dict(values: dict, source: str, overrides: Iterable[str] = ()) -> Config:
+    """The configuration that ``to_dict`` gave, after ``a.b=value`` overrides.
+
+    ``source`` is named in errors (a checkpoint's path).
+    """
     try:
         text = yaml.safe_dump(values)
     except yaml.YAMLError:
         raise InputError("its configuration is not one of plain values", source) from None
-    return _read(Config, _compose(text, source), "")
+    root = _compose(text, source)
+    for override in overrides:
+        _override(root, override)
+    return _read(Config, root, "")
 
 
 def check_training(config: Config, bindings: Iterable[str], source: str) -> None:
@@ -246,13 +252,16 @@ def _read(kind: Any, node: yaml.Node, key: str) -> Any:
     return _fail(f"{key} is {names[kind]}, not {shown}", node)
 
 
-def _read_dataclass(kind: type, node: yaml.Node, key: str) -> Any:
-    """An instance of the dataclass ``kind`` from a mapping node; unknown and missing keys are errors."""
+def _read_dataclass(kind: type, node: yaml.Node, key: str, default: Any = None) -> Any:
+    """An instance of the dataclass ``kind`` from a mapping node, on top of ``default`` if there is one.
+
+    Unknown and missing keys are errors.
+    """
     if node.tag != _MAP:
         _fail(f"{key or 'the file'} is a mapping with the keys {', '.join(_names(kind))}", node)
     fields = {f.name: f for f in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
-    values = {}
+    values = {} if default is None else {name: getattr(default, name) for name in fields}
     for name, child in _children(kind, node, key).items():
         where = f"{key}.{name}" if key else name
         is_part = "table" in fields[name].metadata
@@ -285,10 +294,11 @@ def _read_part(field: dataclasses.Field, node: yaml.Node, key: str) -> Part:
     if node.tag != _MAP:
         _fail(f"{key} is a mapping with name and args", node)
     children = _children(Part, node, key)
+    default = None if field.default_factory is dataclasses.MISSING else field.default_factory()
     if "name" in children:
         name = _read(str, children["name"], f"{key}.name")
-    elif field.default_factory is not dataclasses.MISSING:
-        name = field.default_factory().name
+    elif default is not None:
+        name = default.name
     else:
         _fail(f"{key} lacks name", node)
     try:
@@ -296,7 +306,8 @@ def _read_part(field: dataclasses.Field, node: yaml.Node, key: str) -> Part:
     except InputError as error:
         _fail(str(error), children["name"])
     empty = yaml.MappingNode(_MAP, [], node.start_mark, node.end_mark)
-    return Part(name, _read(kind, children.get("args", empty), f"{key}.args"))
+    given = default.args if default is not None and default.name == name else None
+    return Part(name, _read_dataclass(kind, children.get("args", empty), f"{key}.args", given))
 
 
 def _children(kind: type, node: yaml.MappingNode, key: str) -> dict[str, yaml.Node]:

@@ -47,13 +47,18 @@ class Part:
     args: Any
 
 
-def part(table: Table, default: str | None = None, optional: bool = False) -> Any:
-    """A dataclass field that holds a Part of ``table``: ``default`` if left out, or None if ``optional``."""
+def part(table: Table, default: str | None = None, optional: bool = False, **args: Any) -> Any:
+    """A dataclass field that holds a Part of ``table``: ``default`` if left out, or None if ``optional``.
+
+    ``args`` are arguments of ``default`` for which this field has a default of its own.
+    """
     if optional:
         return field(default=None, metadata={"table": lambda: table})
     if default is None:
         return field(metadata={"table": lambda: table})
-    return field(default_factory=lambda: Part(default, table.arguments(default)()), metadata={"table": lambda: table})
+    return field(
+        default_factory=lambda: Part(default, table.arguments(default)(**args)), metadata={"table": lambda: table}
+    )
 
 
 def parts(table: Callable[[], Table]) -> Any:

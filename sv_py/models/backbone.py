@@ -1,5 +1,6 @@
 """What every backbone is."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -22,3 +23,14 @@ class Backbone(nn.Module):
     def project(self, embeddings: Tensor) -> Tensor:
         """Embeddings (B, E) -> what the classifier sees (B, head_dim); the layers of training alone, if it has any."""
         return embeddings
+
+
+def store_channels_last(network: nn.Module) -> None:
+    """Let 2-D convolutions work with the channels last in memory: two thirds of the time per training step on a CPU.
+
+    Not where a strided 1 x 1 convolution has fewer than 16 inputs: in that layout oneDNN (torch 2.11) writes beyond the
+    end of a buffer when it computes the gradient of such weights.
+    """
+    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    if not any(c.kernel_size == (1, 1) and c.stride != (1, 1) and c.in_channels < 16 for c in convolutions):
+        network.to(memory_format=torch.channels_last)

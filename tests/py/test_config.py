@@ -96,7 +96,7 @@ def test_defaults_fill_what_the_yaml_leaves_out(write):
         ("large_margin", "../up", "x.yaml:8: phases.1: a phase's name is a folder"),
         ("large_margin", "7", "x.yaml:8: phases.1.name is a string, not '7'"),
         ("  name: ecapa_tdnn\n", "", "x.yaml:2: model lacks name"),
-        ("  name: ecapa_tdnn\n", "  name: ecapa_tdnn\n  name: resnet34\n", "x.yaml:3: key 'model.name' a second time"),
+        ("  name: ecapa_tdnn\n", "  name: ecapa_tdnn\n  name: resnet\n", "x.yaml:3: key 'model.name' a second time"),
         ("{channels: 64}", "64", "x.yaml:3: model.args is a mapping with the keys channels"),
         ("{channels: 64}", "{channels: 65}", "x.yaml:3: model.args: scale must be at least 2 and divide channels"),
         ("\n  vad: true", "", "x.yaml:11: features is a mapping with the keys frontend, cmn"),
@@ -191,7 +191,7 @@ def test_a_damaged_configuration_in_a_checkpoint_names_the_checkpoint(write):
         ("hold_out.dev_speakers=4", "hold_out.dev_speakers", 4),
         ("loss.name=aam_softmax", "loss.name", "aam_softmax"),
         ("loss.args.margin=0.3", "loss.args.margin", 0.3),
-        ("model={name: resnet34, args: {width: 8}}", "model.args.width", 8),
+        ("model={name: resnet, args: {width: 8}}", "model.args.width", 8),
     ],
 )  # fmt: skip
 def test_set_overrides_one_value(write, override, key, value):
@@ -204,12 +204,27 @@ def test_set_overrides_one_value(write, override, key, value):
 
 def test_set_of_model_name_keeps_arguments_that_fit_and_names_those_that_do_not(write, complaint):
     text = GOOD.replace("{channels: 64}", "{embedding_dim: 32}")
-    assert load(write(text), ["model.name=resnet34"]).model.args.embedding_dim == 32
-    assert complaint(GOOD, None, ["model.name=resnet34"]).startswith("x.yaml:3: unknown key 'model.args.channels'")
+    assert load(write(text), ["model.name=resnet"]).model.args.embedding_dim == 32
+    assert complaint(GOOD, None, ["model.name=resnet"]).startswith("x.yaml:3: unknown key 'model.args.channels'")
+
+
+@pytest.mark.parametrize("name", ["", "name: asp, "])
+def test_a_part_that_a_field_names_by_default_keeps_the_arguments_that_go_with_it(write, name):
+    pooling = load(write(GOOD), [f"model.args.pooling={{{name}args: {{attention_channels: 64}}}}"]).model.args.pooling
+    assert (pooling.name, pooling.args.attention_channels, pooling.args.context) == ("asp", 64, True)
+    of_another = load(write(GOOD), ["model={name: resnet, args: {pooling: {name: asp}}}"]).model.args.pooling
+    assert not of_another.args.context
+
+
+def test_a_mistake_in_a_part_of_a_part_is_named_with_its_line_and_near_miss(write, complaint):
+    with pytest.raises(InputError, match=r"pooling\.name: unknown pooling 'netvald' \(did you mean 'netvlad'\?\)"):
+        load(write(GOOD), ["model.args.pooling.name=netvald"])
+    message = complaint("{channels: 64}", "\n    pooling:\n      args: {contxt: true}")
+    assert message.startswith("x.yaml:5: unknown key 'model.args.pooling.args.contxt' (did you mean 'context'?)")
 
 
 def test_later_overrides_win_and_earlier_ones_are_seen(write):
-    config = load(write(GOOD), ["model={name: resnet34}", "model.args.width=8", "model.args.width=16"])
+    config = load(write(GOOD), ["model={name: resnet}", "model.args.width=8", "model.args.width=16"])
     assert config.model.args.width == 16
 
 
@@ -287,7 +302,7 @@ def test_nothing_in_a_yaml_runs(write, tmp_path):
 
 
 AUDIO = """\
-model: {name: resnet34}
+model: {name: resnet}
 features:
   frontend: {name: kaldi_fbank, args: {window_type: hamming}}
 data: {source: audio}
@@ -365,6 +380,33 @@ def test_an_experiment_without_phases_describes_a_model_but_trains_none(tmp_path
     assert config.phases == ()
     with pytest.raises(InputError, match=r"x\.yaml: phases: at least one is needed to train"):
         check_training(config, [], "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["phases.0.margin=0.3", "loss={name: margin_softmax}"], "phases.0.margin: the loss margin_softmax has no arg"),
+        (["phases.1.margin=0.3", "phases.1.margin_ramp=null", "loss={name: softmax}"], "phases.1.margin: the loss sof"),
+        (["loss={name: softmax}"], "phases.1.margin_ramp: the loss softmax has no margin"),
+        (["phases.0.margin=1.6"], "phases.0.margin: margin must be at least 0 and below pi/2 radians, not 1.6"),
+        (["phases.0.margin=1.2", "loss={name: am_softmax}"], "phases.0.margin: margin must be at least 0 and below 1"),
+        (["phases.0.speakers=mine"], "phases.0: speakers is all or own, not 'mine'"),
+        (["head.name=ful"], "head.name: unknown head 'ful' (did you mean 'full'?)"),
+        (["head={name: sampled, args: {rate: 2}}"], "head.args: rate must be above 0 and at most 1, not 2"),
+        (["head.args.rate=0.1"], "unknown key 'head.args.rate'"),
+    ],
+)
+def test_a_margin_or_head_that_does_not_fit_is_named(write, overrides, expected):
+    with pytest.raises(InputError) as error:
+        load(write(GOOD), overrides)
+    assert expected in str(error.value)
+
+
+def test_any_loss_with_margins_may_have_a_ramp_and_one_with_a_margin_another(write):
+    for name in ("aam_softmax", "am_softmax", "margin_softmax", "sphereface2"):
+        assert load(write(GOOD), [f"loss.name={name}"]).phases[1].margin_ramp
+    for name in ("aam_softmax", "am_softmax", "sphereface2"):
+        assert load(write(GOOD), [f"loss.name={name}", "phases.0.margin=0.5"]).phases[0].margin == 0.5
 
 
 @pytest.mark.parametrize("preset", [QUIET, "waveform: [{name: noise}]\n"])
