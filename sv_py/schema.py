@@ -4,7 +4,7 @@ Paths and resources come from the shell, facts about data (speakers, feature dim
 only hyper-parameters stand here.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sv_py.augmentation import AUGMENTATIONS
@@ -12,7 +12,7 @@ from sv_py.augmentation.arguments import check_probability, speed_ratio
 from sv_py.cli import InputError
 from sv_py.data import SAMPLERS
 from sv_py.features import FRONTENDS
-from sv_py.losses import LOSSES
+from sv_py.losses import HEADS, LOSSES
 from sv_py.models import BACKBONES
 from sv_py.registry import Part, part, parts
 from sv_py.scoring import BACKENDS
@@ -140,7 +140,8 @@ class Phase:
     crops_per_utt: float = 1.0  # crops of an epoch, per utterance of the data
     sampler: Part = part(SAMPLERS, "uniform")  # which utterances they are taken from
     margin: float | None = None  # margin of the loss, if not that of loss.args
-    margin_ramp: tuple[float, float] | None = None  # epochs between which the margin grows from 0
+    margin_ramp: tuple[float, float] | None = None  # epochs between which all margins grow from none to full
+    speakers: str = "all"  # rows of the head: all: the speakers of all phases | own: this phase's; kept by name
     rate: Rate = field(default_factory=Rate)
     augment: Augment = field(default_factory=Augment)
     mask: Mask = field(default_factory=Mask)
@@ -154,6 +155,8 @@ class Phase:
             raise InputError(f"crops_per_utt must be positive, is {self.crops_per_utt}")
         if self.margin_ramp is not None and not 0 <= self.margin_ramp[0] <= self.margin_ramp[1]:
             raise InputError(f"margin_ramp is [first, last] with 0 <= first <= last, not {list(self.margin_ramp)}")
+        if self.speakers not in ("all", "own"):
+            raise InputError(f"speakers is all or own, not '{self.speakers}'")
         if not self.name.replace("_", "").isalnum():
             raise InputError(f"a phase's name is a folder: letters, digits and '_' only, not '{self.name}'")
         self.sampler.args.check(self.batch_size)
@@ -181,13 +184,14 @@ class Config:
 
     model: Part = part(BACKBONES)
     loss: Part = part(LOSSES, "aam_softmax")
+    head: Part = part(HEADS, "full")
     optimizer: Part = part(OPTIMIZERS, "sgd")
     phases: tuple[Phase, ...] = ()  # none: a model that was trained elsewhere
     features: Features = field(default_factory=Features)
     data: Data = field(default_factory=Data)
     hold_out: HoldOut = field(default_factory=HoldOut)
     scoring: Scoring = field(default_factory=Scoring)
-    seed: int = 0  # initial weights, order of the data, crops, masks
+    seed: int = 0  # initial weights, order of the data, crops, masks, dropout
 
     def __post_init__(self):
         names = [phase.name for phase in self.phases]
@@ -202,15 +206,27 @@ class Config:
                 raise InputError(f"phases.{i}.augment: augmentation needs waveforms: data.source audio")
             if self.data.fetch == "shards" and phase.sampler.args.makes_batches:
                 raise InputError(f"phases.{i}.sampler: takes utterances from all shards at once: data.fetch slices")
+            self._check_margins(i, phase)
         _at_least(self, 0, "seed")
         if self.seed >= 1 << 63:
             raise InputError(f"seed must be below 2^63, is {self.seed}")
+
+    def _check_margins(self, i: int, phase: Phase) -> None:
+        if phase.margin_ramp is not None and not hasattr(self.loss.args, "margins"):
+            raise InputError(f"phases.{i}.margin_ramp: the loss {self.loss.name} has no margin")
+        if phase.margin is not None and not hasattr(self.loss.args, "margin"):
+            raise InputError(f"phases.{i}.margin: the loss {self.loss.name} has no argument 'margin'")
+        if phase.margin is not None:
+            try:
+                replace(self.loss.args, margin=phase.margin)
+            except InputError as error:
+                raise InputError(f"phases.{i}.margin: {error}") from None
 
 
 # Which keys each stage depends on: a stamp hashes only its own, so a change of margin leaves features valid. Of `data`,
 # what changes no batch may change while an experiment trains: how shards are read, and how much may be unreadable.
 SECTIONS = {
     "hold_out": ("hold_out",),
-    "train": ("model", "loss", "optimizer", "phases", "features", "data.source", "data.window", "seed"),
+    "train": ("model", "loss", "head", "optimizer", "phases", "features", "data.source", "data.window", "seed"),
     "scoring": ("scoring",),
 }

@@ -17,6 +17,7 @@ class Kind(IntEnum):
     LENGTH = 2  # of a batch's crops: (epoch, batch)
     ITEM = 3  # where a crop begins, and its augmentation: (epoch, utterance, which of its visits in the epoch)
     DITHER = 4  # of a batch: (epoch, batch)
+    NETWORK = 5  # what network and head draw in a training step, such as dropout: (epoch, step)
 
 
 def stream(seed: int, kind: Kind, *words: int) -> np.random.Generator:

@@ -30,7 +30,10 @@ def load(path: str | Path) -> dict[str, Any]:
         reason = (str(error).splitlines() or ["empty"])[0]
         raise InputError(f"truncated or not a checkpoint: {reason}", path) from None
     if not isinstance(state, dict) or "config" not in state or "model" not in state:
-        raise InputError("not a checkpoint of this project: no config and model inside", path)
+        raise InputError(
+            "not a checkpoint of this project: no config and model inside; sv_py.import_checkpoint takes others'",
+            path,
+        )
     return state
 
 

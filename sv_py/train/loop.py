@@ -13,15 +13,16 @@ from sv_py.cli import InputError, first_few
 from sv_py.config import from_dict, lookup, to_dict
 from sv_py.data.batches import Preparation, TrainingBatches, class_names
 from sv_py.data.dataset import AudioSet, FeatureSet
+from sv_py.data.random_streams import Kind, stream
 from sv_py.data.read_ahead import ReadAhead
 from sv_py.features.arguments import same_features
 from sv_py.io.text import write_lines
 from sv_py.log import logger, progress
-from sv_py.losses import LOSSES
+from sv_py.losses import HEADS, LOSSES
 from sv_py.models import BACKBONES
 from sv_py.schema import SECTIONS, Config, Phase
 from sv_py.train import OPTIMIZERS, checkpoint
-from sv_py.train.schedule import learning_rate, margin
+from sv_py.train.schedule import learning_rate, margin_share
 
 
 @dataclass(frozen=True)
@@ -56,18 +57,28 @@ class Trainer:
         self.feature_dim = utterances.feature_dim(1 + config.data.max_bad)
         torch.manual_seed(config.seed)
         self.network = BACKBONES.build(config.model.name, config.model.args, feature_dim=self.feature_dim)
-        self.loss = LOSSES.build(
-            config.loss.name, config.loss.args, embedding_dim=self.network.head_dim, num_classes=len(self.classes)
-        )
+        self._check_crops()
+        self.loss = LOSSES.build(config.loss.name, config.loss.args)
+        self.head = HEADS.build(
+            config.head.name, config.head.args, loss=self.loss, embedding_dim=self.network.head_dim,
+            speakers=self._classes_of(config.phases[0]), seed=config.seed,
+        )  # fmt: skip
         self.network.to(resources.device)
-        self.loss.to(resources.device)
-        self.parameters = [*self.network.parameters(), *self.loss.parameters()]
+        self.head.to(resources.device)
         self.phase, self.epoch, self.step = 0, 0, 0  # where training is: step counts within the epoch
         self.sums = torch.zeros(2, dtype=torch.float64)  # loss and accuracy of the epoch so far
         self.seconds = 0.0  # spent on the epoch so far, also by runs that were interrupted after a checkpoint
         self.history: list[dict] = []  # one entry per finished epoch
         self.unreadable: list[str] = []  # a message for each utterance that was left out
-        self._new_optimizer()
+        self._new_optimizers()
+
+    def _check_crops(self) -> None:
+        """Raise InputError if there are shorter ones than the network takes."""
+        least = self.network.min_frames
+        for i, phase in enumerate(self.config.phases):
+            if phase.crop_range[0] < least:
+                name, crop = self.config.model.name, phase.crop_range[0]
+                raise InputError(f"phases.{i}.crop: {name} takes {least} frames or more, not {crop}")
 
     def run(self) -> None:
         """Train from the newest checkpoint, or from the start, to the end."""
@@ -77,14 +88,16 @@ class Trainer:
             while self.epoch < phase.epochs:
                 self._run_epoch(phase)
             self.phase, self.epoch = self.phase + 1, 0
-            self._new_optimizer()
+            if self.phase < len(self.config.phases):
+                self.head.select(self._classes_of(self.config.phases[self.phase]))
+            self._new_optimizers()
         checkpoint.save(self.folder / "final.pt", self._identity() | {"model": self.network.state_dict()})
 
     def _run_epoch(self, phase: Phase) -> None:
         data = self.config.data
         batches = TrainingBatches(self.utterances, phase, data, self.config.seed, self._seed_epoch(), self.pools)
         prepare = Preparation(self.utterances.frames, batches.chain, phase.mask, self.resources.device)
-        number = {name: i for i, name in enumerate(self.classes)}
+        number = {name: i for i, name in enumerate(self.head.speakers)}
         names = class_names(self.utterances.speakers, phase.augment.speed)
         classes = torch.tensor([number[name] for name in names], device=self.resources.device)
         self.network.train()
@@ -102,29 +115,33 @@ class Trainer:
         self._end_epoch(phase, len(batches), loader.data_wait)
 
     def _train_step(self, feats: torch.Tensor, labels: torch.Tensor) -> None:
-        loss, logits = self.loss(self.network.project(self.network(feats)), labels)
+        draws = stream(self.config.seed, Kind.NETWORK, self._seed_epoch(), self.step)
+        torch.manual_seed(draws.integers(1 << 63))  # or dropout would depend on the steps since the last resume
+        loss, correct = self.head(self.network.project(self.network(feats)), labels)
         if not torch.isfinite(loss):
             place = self.folder / "non_finite_batch.pt"
             checkpoint.save(place, {"feats": feats.cpu(), "labels": labels.cpu()})
             raise InputError(f"the loss is {loss.item()} in epoch {self.epoch + 1}, step {self.step}; batch in {place}")
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizer.step()
-        accuracy = (logits.detach().argmax(1) == labels).double().mean()
-        self.sums += torch.stack((loss.detach().double(), accuracy)).cpu()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.sums += torch.stack((loss.detach().double(), correct.double().mean())).cpu()
 
     def _set_schedule(self, phase: Phase, epoch: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(phase.rate, epoch, phase.epochs)
-        if hasattr(self.loss, "margin"):
-            self.loss.margin = margin(phase, self.config.loss.args.margin, epoch)
+        self.rate = learning_rate(phase.rate, epoch, phase.epochs)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.rate
+        self.loss.set_margins(margin_share(phase, epoch), phase.margin)
 
     def _end_epoch(self, phase: Phase, steps: int, data_wait: float) -> None:
         loss, accuracy = (self.sums / steps).tolist()
         self.network.eval()
         clock = time.monotonic()
         numbers = {"phase": phase.name, "epoch": self.epoch + 1, "loss": loss, "accuracy": accuracy}
-        numbers |= {"rate": self.optimizer.param_groups[0]["lr"], "margin": getattr(self.loss, "margin", None)}
+        numbers |= {"rate": self.rate, "margin": self.loss.margin}
         numbers |= self.validate(self.network)
         numbers |= {"utt_per_s": round(steps * phase.batch_size / self.seconds, 1), "data_wait": round(data_wait, 3)}
         if self.unreadable:
@@ -146,14 +163,24 @@ class Trainer:
         """The epoch counted over all phases: phases draw different crops."""
         return self.epoch + sum(phase.epochs for phase in self.config.phases[: self.phase])
 
-    def _new_optimizer(self) -> None:
-        self.optimizer = OPTIMIZERS.load(self.config.optimizer.name)(self.config.optimizer.args, self.parameters)
+    def _classes_of(self, phase: Phase) -> list[str]:
+        """The speakers of the head in ``phase``."""
+        if phase.speakers == "all":
+            return self.classes
+        return list(dict.fromkeys(class_names(self.utterances.speakers, phase.augment.speed)))
+
+    def _new_optimizers(self) -> None:
+        """One for network and loss, and one for the rows, of which the head keeps the state by speaker."""
+        parameters = [*self.network.parameters(), *self.loss.parameters()], [self.head.rows]
+        make = OPTIMIZERS.load(self.config.optimizer.name)
+        self.optimizers = [make(self.config.optimizer.args, part) for part in parameters]
+        self.head.follow(self.optimizers[1])
 
     def _identity(self) -> dict:
         """What a checkpoint says of the run that it belongs to."""
         return {
             "config": to_dict(self.config), "speakers": self.classes, "feats_id": self.utterances.id,
-            "feature_dim": self.feature_dim, "head": self.loss.state_dict(),
+            "feature_dim": self.feature_dim, "head": self.head.full_state(),
         }  # fmt: skip
 
     def _folder(self, phase: Phase) -> Path:
@@ -162,7 +189,7 @@ class Trainer:
     def _save(self, steps: int) -> None:
         phase = self.config.phases[self.phase]
         state = self._identity() | {
-            "model": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "phase": self.phase,
+            "model": self.network.state_dict(), "optimizer": self.optimizers[0].state_dict(), "phase": self.phase,
             "epoch": self.epoch, "step": self.step, "sums": self.sums, "seconds": self.seconds,
             "history": self.history, "unreadable": self.unreadable,
         }  # fmt: skip
@@ -185,9 +212,10 @@ class Trainer:
                 self.folder,
             )
         self.network.load_state_dict(state["model"])
-        self.loss.load_state_dict(state["head"])
         self.phase, self.epoch, self.step = state["phase"], state["epoch"], state["step"]
         self.sums, self.seconds, self.history = state["sums"], state["seconds"], state["history"]
         self.unreadable = state["unreadable"]
-        self._new_optimizer()
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.head.select(self._classes_of(self.config.phases[self.phase]))
+        self._new_optimizers()
+        self.head.load_full_state(state["head"])
+        self.optimizers[0].load_state_dict(state["optimizer"])

@@ -21,12 +21,11 @@ def learning_rate(rate: Rate, epoch: float, epochs: int) -> float:
     return value * min(1.0, epoch / rate.warmup) if rate.warmup > 0 else value
 
 
-def margin(phase: Phase, full: float, epoch: float) -> float:
-    """The loss's margin at ``epoch``: ``full``, or on the way from 0 to it during the phase's ramp."""
-    full = full if phase.margin is None else phase.margin
+def margin_share(phase: Phase, epoch: float) -> float:
+    """How much of their full size the loss's margins have at ``epoch``: all, or from 0 to 1 during the phase's ramp."""
     if phase.margin_ramp is None:
-        return full
+        return 1.0
     first, last = phase.margin_ramp
     if epoch >= last:
-        return full
-    return full * max(0.0, (epoch - first) / (last - first))
+        return 1.0
+    return (epoch - first) / (last - first) if epoch > first else 0.0

@@ -32,7 +32,7 @@ def run_main(monkeypatch, capsys):
     return call
 
 
-@pytest.mark.parametrize(("name", "more"), [("ecapa_tdnn", ", channels: 64"), ("resnet34", ", width: 8")])
+@pytest.mark.parametrize(("name", "more"), [("ecapa_tdnn", ", channels: 64"), ("resnet", ", width: 8")])
 def test_parameters_are_those_of_the_network_that_is_built(yaml, run_main, name, more):
     found = json.loads(run_main(yaml(name, more), "--json", "--classes", 10))
     config = load(yaml(name, more))

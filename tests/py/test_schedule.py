@@ -4,7 +4,7 @@ import pytest
 
 from sv_py.cli import InputError
 from sv_py.schema import Phase, Rate
-from sv_py.train.schedule import learning_rate, margin
+from sv_py.train.schedule import learning_rate, margin_share
 
 
 def test_the_warm_up_is_linear_from_zero():
@@ -41,11 +41,8 @@ def test_a_rate_that_makes_no_sense_is_an_error(arguments, message):
         Rate(**arguments)
 
 
-def test_the_margin_grows_between_the_epochs_of_its_ramp():
+def test_margins_grow_between_the_epochs_of_their_ramp():
     phase = Phase("a", epochs=10, margin_ramp=(2, 4))
-    assert [margin(phase, 0.2, epoch) for epoch in (0, 2, 3, 4, 9)] == pytest.approx([0, 0, 0.1, 0.2, 0.2])
-
-
-def test_a_phase_may_have_a_margin_of_its_own():
-    assert margin(Phase("a", epochs=1, margin=0.5), 0.2, 0) == 0.5
-    assert margin(Phase("a", epochs=1), 0.2, 0) == 0.2
+    assert [margin_share(phase, epoch) for epoch in (0, 2, 2.5, 3, 4, 9)] == [0, 0, 0.25, 0.5, 1, 1]
+    assert [margin_share(Phase("a", epochs=10, margin_ramp=(2, 2)), epoch) for epoch in (1, 2)] == [0, 1]
+    assert margin_share(Phase("a", epochs=1), 0) == 1

@@ -103,6 +103,14 @@ def test_stopped_at_any_step_and_resumed_the_weights_are_the_same_bits(
     assert (tmp_path / "final.pt").read_bytes() == (undisturbed / "final.pt").read_bytes()
 
 
+def test_stopped_and_resumed_a_network_with_dropout_has_the_same_bits(config_file, data_dir, tmp_path, monkeypatch):
+    recurrent = ["model={name: bilstm, args: {width: 6, hidden_dim: 8, head_dim: 8}}", "phases.0.epochs=1"]
+    config = load(config_file, recurrent)
+    trainer(config, data_dir, tmp_path / "undisturbed").run()
+    run_with_deaths(monkeypatch, lambda: trainer(config, data_dir, tmp_path / "exp", minutes=0), [1, 3, 20, 100])
+    assert (tmp_path / "exp/final.pt").read_bytes() == (tmp_path / "undisturbed/final.pt").read_bytes()
+
+
 def test_killed_with_minus_nine_at_random_moments_the_weights_are_the_same_bits(
     config_file, data_dir, undisturbed, tmp_path, root, run
 ):
@@ -156,10 +164,37 @@ def test_a_key_that_does_not_concern_training_may_change(config_file, data_dir, 
     (undisturbed / "final.pt").write_bytes(before)
 
 
+@pytest.mark.parametrize("loss", ["softmax", "margin_softmax", "sphereface2"])
+def test_every_loss_trains_and_is_resumed_with_all_its_parameters(config_file, data_dir, tmp_path, monkeypatch, loss):
+    overrides = [
+        f"loss.name={loss}",
+        "phases.0.epochs=1",
+        "head={name: sampled, args: {rate: 0.7}}",
+        "optimizer.name=adamw",
+    ]
+    margin = None if loss in ("softmax", "margin_softmax") else 0.4
+    config = load(config_file, [*overrides, f"phases.1.margin={'null' if margin is None else margin}"])
+    trainer(config, data_dir, tmp_path / "a").run()
+    run_with_deaths(monkeypatch, lambda: trainer(config, data_dir, tmp_path / "b", minutes=0), [17, 30, 100])
+    assert (tmp_path / "b/final.pt").read_bytes() == (tmp_path / "a/final.pt").read_bytes()
+    epochs = [json.loads(line) for line in (tmp_path / "a/phases/second/metrics.jsonl").read_text().splitlines()]
+    assert [epoch["margin"] for epoch in epochs] == [margin, margin]
+    assert epochs[-1]["accuracy"] > 0.4
+
+
+def test_the_head_of_an_earlier_version_is_refused(config_file, data_dir, undisturbed, tmp_path):
+    exp = Path(shutil.copytree(undisturbed, tmp_path / "exp"))
+    newest = max((exp / "phases/second/checkpoints").glob("*.pt"))
+    state = checkpoint.load(newest)
+    checkpoint.save(newest, state | {"head": {"weight": state["head"]["rows"][:, 0]}})
+    with pytest.raises(InputError, match="the head's state lacks or has too much: loss"):
+        trainer(load(config_file), data_dir, exp).run()
+
+
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(config_file, data_dir, tmp_path):
     ours = trainer(load(config_file), data_dir, tmp_path)
     with torch.no_grad():
-        ours.loss.weight.fill_(float("nan"))
+        ours.head.rows.fill_(float("nan"))
     with pytest.raises(InputError, match="loss is nan in epoch 1, step 0"):
         ours.run()
     assert set(torch.load(tmp_path / "non_finite_batch.pt", weights_only=True)) == {"feats", "labels"}
@@ -170,6 +205,13 @@ def test_less_than_a_batch_is_an_error_before_anything_is_trained(config_file, d
     config = load(config_file, [f"phases.{int(phase == 'second')}.batch_size=1000"])
     with pytest.raises(InputError, match=f"phase {phase}: an epoch of 60 crops, less than one batch of 1000"):
         trainer(config, data_dir, tmp_path)
+
+
+def test_crops_of_fewer_frames_than_the_network_takes_are_an_error_before_training(config_file, data_dir, tmp_path):
+    config = load(config_file, ["model={name: xvector}", "phases.1.crop=[14, 20]"])
+    with pytest.raises(InputError, match=r"phases\.1\.crop: xvector takes 15 frames or more, not 14"):
+        trainer(config, data_dir, tmp_path)
+    trainer(load(config_file, ["model={name: xvector}", "phases.1.crop=[15, 20]"]), data_dir, tmp_path)
 
 
 def test_a_first_utterance_that_cannot_be_read_counts_like_any_other(config_file, data_dir, tmp_path):

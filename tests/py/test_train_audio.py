@@ -80,7 +80,42 @@ def test_each_speed_makes_new_speakers_which_later_phases_keep(undisturbed):
     state = torch.load(undisturbed / "final.pt", weights_only=True)
     speakers = ["ann", "bea", "cal", "dan"]
     assert state["speakers"] == [*speakers, *(f"sp{s}-{spk}" for s in ("0.9", "1.1") for spk in speakers)]
-    assert next(iter(state["head"].values())).shape[0] == 12
+    assert state["head"]["speakers"] == state["speakers"] and len(state["head"]["rows"]) == 12
+
+
+@pytest.fixture(scope="module", params=["full", "sampled", "sharded"])
+def own_speakers(request, tmp_path_factory):
+    """Three phases with their own speakers, 12, 4 and 8 of them; the second one changes nothing."""
+    phase = {**PHASE, "epochs": 1, "speakers": "own"}
+    still = {"rate": {"peak": 1e-30, "final": 1e-30}}
+    phases = [
+        {"name": "first", **phase, "augment": {"speed": [0.9, 1.1]}},
+        {"name": "still", **phase, **still},
+        {"name": "third", **phase, "augment": {"speed": [0.9]}},
+    ]
+    head = {"name": request.param, "args": {"rate": 0.6} if request.param == "sampled" else {}}
+    path = tmp_path_factory.mktemp("config") / "config.yaml"
+    path.write_text(json.dumps({**CONFIG, "phases": phases, "head": head, "optimizer": {"name": "adamw"}}))
+    return load(path)
+
+
+def test_a_head_shrinks_and_grows_by_name_with_the_phases(own_speakers, data_dir, sounds, tmp_path, monkeypatch):
+    trainer(own_speakers, data_dir, sounds, tmp_path / "a").run()
+    heads = {}
+    for phase in ("first", "still", "third"):
+        newest = max((tmp_path / "a/phases" / phase / "checkpoints").glob("*.pt"))
+        state = torch.load(newest, weights_only=True)["head"]
+        heads[phase] = dict(zip(state["speakers"], state["rows"], strict=True))
+    speakers = ["ann", "bea", "cal", "dan"]
+    slow = [f"sp0.9-{speaker}" for speaker in speakers]
+    assert list(heads["first"]) == [*speakers, *slow, *(f"sp1.1-{speaker}" for speaker in speakers)]
+    assert list(heads["still"]) == speakers and list(heads["third"]) == [*speakers, *slow]
+    assert all(torch.equal(heads["still"][name], heads["first"][name]) for name in speakers)
+    assert not any(torch.equal(heads["third"][name], heads["first"][name]) for name in slow), "gone, and drawn anew"
+    assert not all(torch.equal(heads["third"][name], heads["first"][name]) for name in speakers)
+
+    run_with_deaths(monkeypatch, lambda: trainer(own_speakers, data_dir, sounds, tmp_path / "b"), [1, 2, 3, 2, 1, 100])
+    assert (tmp_path / "b/final.pt").read_bytes() == (tmp_path / "a/final.pt").read_bytes()
 
 
 def test_a_speaker_of_another_speed_that_is_in_the_data_already_is_the_same_class(config, data_dir, sounds, tmp_path):
@@ -89,7 +124,7 @@ def test_a_speaker_of_another_speed_that_is_in_the_data_already_is_the_same_clas
     renamed = {"dan": "sp0.9-ann"}
     write_table(tmp_path / "data/utt2spk", {utt: renamed.get(spk, spk) for utt, spk in utt2spk.items()})
     ours = trainer(config, tmp_path / "data", sounds, tmp_path / "exp")
-    assert len(ours.classes) == len(set(ours.classes)) == 11 and ours.loss.weight.shape[0] == 11
+    assert len(ours.classes) == len(set(ours.classes)) == 11 and len(ours.head.rows) == 11
     ours.run()
 
 
