@@ -11,9 +11,9 @@ set -euo pipefail
 # Begin configuration section.
 stage=                            # <int> first stage to run: 0 corpora, 1 data dirs, 2 features, 3 hold out dev speakers, 4 train, 5 embeddings, 6 score, 9 metrics
 stop_stage=9                      # <int> last stage to run
-config=conf/ecapa_mini.yaml       # the experiment (docs/config.md)
+config=                           # the experiment (docs/config.md); if empty, that of --model, else conf/ecapa_mini.yaml
 set=()                            # overrides one key of it, e.g. --set seed=1; may be repeated
-tag=                              # name of the experiment's folder in exp/; if empty, that of the config
+tag=                              # name of the experiment's folder in exp/; if empty, that of the config or model
 corpora=mini                      # corpora to prepare if a set lies in data/: each has a local/prepare_<corpus>.sh
 corpus_dir=                       # folder of the one corpus, if not that of conf/corpora.sh
 train_set=data/mini_train         # Kaldi data dir to train on; several are combined
@@ -38,7 +38,9 @@ expect_arguments 0 0 "$@"
 . "$SV_ROOT/utils/stage.sh"
 . "$SV_ROOT/utils/recipe.sh"
 
-tag=${tag:-$(basename "$config" .yaml)}
+if [ -z "$model" ]; then config=${config:-conf/ecapa_mini.yaml}; fi
+name=$(basename "${config:-$model}")
+tag=${tag:-${name%.*}}
 exp=exp/$tag
 nj=${nj:-$(env -u OMP_NUM_THREADS nproc)}
 gpu=${gpu:-$(count_gpus)}

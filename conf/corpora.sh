@@ -23,3 +23,4 @@ fi
 : "${CN_CELEB_DIR:=}"         # holds CN-Celeb_flac/, CN-Celeb2_flac/ or both
 : "${THREE_D_SPEAKER_DIR:=}"  # holds train/, test/ and files/
 : "${ESD_DIR:=}"              # holds 0001/, 0002/ and so on
+: "${WAV_LIST_DIR:=}"         # holds wav.scp and trials, to evaluate models on

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes Lhotse manifests and the data dirs an4, an4_train and an4_test of CMU AN4.
+# Makes Lhotse manifests and the data dirs an4_all, an4_train and an4_test of CMU AN4.
 #
 # Usage: local/prepare_an4.sh [options] <data-root>
 #  e.g.: local/prepare_an4.sh --corpus-dir /corpora/an4 data

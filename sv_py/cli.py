@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+VERSION = "0.1.0"  # of the package
+
 
 class InputError(Exception):
     """Something the user gave us is wrong. Shown as one message without a traceback; exit status 1.

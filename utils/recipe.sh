@@ -79,15 +79,19 @@ existing() {
 }
 
 # check_config YAML EXP NEW KEY=VALUE...: checks the experiment's YAML; writes it whole to NEW/config.yaml, and the keys
-# that each stage depends on to NEW/sections. EXP may have been made with another configuration only if a --stage says
+# that each stage depends on to NEW/sections. Without a YAML the configuration is that of $model. EXP may have been made with another configuration only if a --stage says
 # from where on it is to be redone, and what it has trained only with --restart true.
 check_config() {
   local yaml=$1 exp=$2 new=$3 override options=()
   shift 3
   for override; do options+=(--set "$override"); done
+  if [ -n "$model" ]; then
+    python -m sv_py.model_config "$model" "$new/model.yaml"
+    yaml=${yaml:-$new/model.yaml}
+  fi
   if [ -n "$train_set" ]; then options+=(--augment-set ${augment_set[@]+"${augment_set[@]}"}); fi
   python -m sv_py.config "$yaml" ${options[@]+"${options[@]}"} --out "$new/config.yaml" --sections "$new/sections"
-  if [ -n "$model" ]; then check_model "$model" "$new/config.yaml"; fi
+  if [ -n "$model" ]; then check_model "$new/model.yaml" "$new/config.yaml"; fi
   if [ ! -e "$exp/config.yaml" ] || [ "$restart" = true ] || cmp -s "$exp/config.yaml" "$new/config.yaml"; then return; fi
   if [ -n "$stage" ]; then
     if [ ! -e "$exp/phases" ] || cmp -s {"$exp/.done","$new"}/sections/train.yaml; then return; fi
@@ -100,14 +104,12 @@ check_config() {
   exit 1
 }
 
-# check_model MODEL YAML: a model that lies beside its configuration finds in the data dirs of YAML what it reads.
+# check_model THEIRS OURS: a model of the configuration THEIRS finds in the data dirs of OURS what it reads.
 check_model() {
-  local theirs get=(--get data.source features.vad)
-  theirs=$(dirname "$1")/config.yaml
-  if [ ! -e "$theirs" ] || [ "$(python -m sv_py.config "$theirs" "${get[@]}")" = "$(python -m sv_py.config "$2" "${get[@]}")" ]; then
-    return
+  local get=(--get data.source features.vad)
+  if [ "$(python -m sv_py.config "$1" "${get[@]}")" != "$(python -m sv_py.config "$2" "${get[@]}")" ]; then
+    _fail "$model was trained with another data.source or features.vad: --config '' takes its own configuration"
   fi
-  _fail "$1 was trained with another data.source or features.vad: evaluate it with --config $theirs"
 }
 
 # install_config NEW EXP: what check_config wrote becomes the experiment's; --restart true makes all its stages due.

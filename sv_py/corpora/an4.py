@@ -48,13 +48,13 @@ def scan(folder: Path) -> list[Utterance]:
 
 
 def split(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
-    """All 84 speakers as `an4`; the 1st, 3rd, 5th... of the sorted speakers as `an4_train`, the others as `an4_test`.
+    """All 84 speakers as `an4_all`; the 1st, 3rd, 5th... of the sorted ones as `an4_train`, the others as `an4_test`.
 
     The corpus's own split has no more than ten test speakers.
     """
     train = set(sorted({u.speaker for u in utterances})[::2])
     return {
-        "an4": utterances,
+        "an4_all": utterances,
         "an4_train": [u for u in utterances if u.speaker in train],
         "an4_test": [u for u in utterances if u.speaker not in train],
     }

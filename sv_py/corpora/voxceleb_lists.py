@@ -4,12 +4,12 @@ SHA-256 is that of the raw lists' copies in `voxceleb_package`, whose MD5 is the
 only MD5 sums are public (PaddleSpeech, examples/dataset/voxceleb); the counts are in its table of trial lists.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from sv_py.io.download import matches
 from sv_py.io.trials import Trials, read_trials
 
 
@@ -70,12 +70,6 @@ class Recognised:
             if count:
                 text += f"; {count:,} {what}"
         return text
-
-
-def matches(data: bytes, digest: str) -> bool:
-    """Whether ``data`` has the ``digest`` that `algorithm:hexadecimal` says."""
-    algorithm, value = digest.split(":")
-    return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest() == value
 
 
 def recognise(path: Path) -> Recognised:

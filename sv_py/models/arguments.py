@@ -155,10 +155,7 @@ class ThinResNetArguments:
 
     def __post_init__(self):
         _positive(self, "stem_channels", "embedding_dim")
-        if not len(self.widths) == len(self.channels) == len(self.blocks) > 0:
-            raise InputError("widths, channels and blocks must have one value for each stage")
-        if min(self.widths + self.channels + self.blocks) < 1:
-            raise InputError("widths, channels and blocks must be positive")
+        _per_stage(self, "widths", "channels", "blocks")
 
 
 @dataclass(frozen=True)

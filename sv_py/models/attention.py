@@ -16,9 +16,10 @@ class SimAM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, F, T) -> (B, C, F, T); the gate of a map of one place is sigmoid(0.5)."""
-        deviation = (x - x.mean((2, 3), keepdim=True)).square()
+        difference = x - x.mean((2, 3), keepdim=True)
+        deviation = difference * difference
         places = x.shape[2] * x.shape[3]
-        # A mean, since autocast on a GPU takes sums in float32, and with them all maps that follow.
+        # No sum and no power, which autocast on a GPU takes in float32, and with them all maps that follow.
         variance = deviation.mean((2, 3), keepdim=True) * (places / torch.sym_max(places - 1, 1))
         return x * torch.sigmoid(deviation / (4 * (variance + LAMBDA)) + 0.5)
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from sv_py.cli import InputError
 from sv_py.models.arguments import POOLINGS, ThinResNetArguments
-from sv_py.models.backbone import Backbone
+from sv_py.models.backbone import Backbone, store_channels_last
 from sv_py.models.layers import conv_bn
 
 
@@ -57,6 +57,7 @@ class ThinResNet(Backbone):
         self.embedding = nn.Linear(self.pooling.output_dim, arguments.embedding_dim)
         for part in (self.trunk, self.embedding):
             part.apply(_orthogonal)
+        store_channels_last(self)
 
     def forward(self, feats: Tensor) -> Tensor:
         """Features (B, T, F) -> embeddings (B, E)."""

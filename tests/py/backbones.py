@@ -55,8 +55,7 @@ SMALL = [
     ("redimnet2", ReDimNet2Arguments(**REDIM, group_norm=True, output_channels=5, pooling=ASP, embedding_dim=12)),
 ]
 
-# Stem of a YAML in conf/ -> parameters of its network, as published or as that system's public code has them; None: not
-# known.
+# Stem of a YAML in conf/ -> parameters of its network, as published or as that system's public code has them.
 FULL = {
     "resnet18": 4_105_440,
     "resnet34": 6_634_336,

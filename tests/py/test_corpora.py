@@ -42,7 +42,7 @@ def librispeech(folder):
 def test_an4_splits_its_sorted_speakers_in_turn(tmp_path, prepare):
     an4(tmp_path / "corpus")
     data = prepare("an4")
-    assert list(read_table(data / "an4/spk2gender").items()) == [
+    assert list(read_table(data / "an4_all/spk2gender").items()) == [
         ("an4-fash", "f"), ("an4-fbbh", "f"), ("an4-mblb", "m"), ("an4-mmxg", "m"),
     ]  # fmt: skip
     assert list(read_table(data / "an4_train/spk2utt")) == ["an4-fash", "an4-mblb"]
@@ -57,8 +57,8 @@ def test_an4_splits_its_sorted_speakers_in_turn(tmp_path, prepare):
 def test_an4_is_read_as_sphere_and_as_wav(tmp_path, prepare, extension, format):
     an4(tmp_path / "corpus", extension, format=format)
     data = prepare("an4")
-    assert read_table(data / "an4/utt2dur")["an4-fash-s1-an1-fash-b"] == "0.05"
-    assert read_table(data / "an4/wav.scp")["an4-fash-s1-an1-fash-b"].endswith(
+    assert read_table(data / "an4_all/utt2dur")["an4-fash-s1-an1-fash-b"] == "0.05"
+    assert read_table(data / "an4_all/wav.scp")["an4-fash-s1-an1-fash-b"].endswith(
         f"/corpus/wav/an4_clstk/fash/an1-fash-b{extension}"
     )
 

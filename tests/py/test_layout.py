@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sv_py.config import load
-from sv_py.describe import describe
+from sv_py.describe import describe_file
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "sv_py").rglob("*.py"))
@@ -40,14 +39,16 @@ ARROWS = {
     "scoring": COMMON,
     "report": COMMON,
     "train": COMMON | {"features", "augmentation", "data", "models", "losses"},
+    "pretrained": COMMON | {"features"},
     "commands": COMMON
-    | {"features", "augmentation", "models", "losses", "data", "corpora", "scoring", "report", "train"},
+    | {"features", "augmentation", "models", "losses", "data", "corpora", "scoring", "report", "train", "pretrained"},
 }
 BASE = {"cli", "log", "registry"}
-TORCH_PARTS = {"features", "augmentation", "data", "models", "losses", "train", "commands"}
+TORCH_PARTS = {"features", "augmentation", "data", "models", "losses", "train", "pretrained", "commands"}
 TORCH_FREE_COMMANDS = [
-    "check_trials", "compare_exps", "config", "convert_audio", "data_dir", "hold_out", "make_mini", "make_shards",
-    "metrics", "prepare", "provenance", "score", "select_utts", "shards", "speaker_means", "voxceleb_lists",
+    "check_trials", "compare_exps", "config", "convert_audio", "data_dir", "fetch_models", "hold_out", "make_mini",
+    "make_shards", "metrics", "prepare", "prepare_wav_list", "provenance", "score", "select_utts", "shards",
+    "speaker_means", "voxceleb_lists",
 ]  # fmt: skip
 
 
@@ -115,7 +116,7 @@ def test_only_the_parts_that_compute_with_networks_import_torch():
         ("lhotse", {"sv_py/data/manifests.py"}),
         (
             "subprocess",
-            {"sv_py/corpora/voxceleb_fetch.py", "sv_py/data/audio.py", "sv_py/data/ffmpeg.py", "sv_py/provenance.py"},
+            {"sv_py/io/download.py", "sv_py/data/audio.py", "sv_py/data/ffmpeg.py", "sv_py/provenance.py"},
         ),
         ("yaml", {"sv_py/config.py"}),
     ],
@@ -215,7 +216,7 @@ def test_a_file_that_is_only_sourced_says_so(path):
 
 @pytest.mark.parametrize("path", YAMLS, ids=relative)
 def test_every_experiment_loads_and_builds(path):
-    found = describe(load(path), feature_dim=80, frame_shift=10.0, num_classes=100)
+    found, _ = describe_file(str(path), [], None, 100)
     assert found["parameters"] > 0 and found["parameters_with_head"] > found["parameters"]
 
 

@@ -52,6 +52,11 @@ def test_initial_weights_are_orthogonal():
         torch.testing.assert_close(gram, torch.eye(len(gram)))
 
 
+def test_convolutions_lie_in_memory_with_the_channels_last(published):
+    weights = [m.weight for m in published.trunk.modules() if isinstance(m, nn.Conv2d)]
+    assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
+
+
 @pytest.mark.parametrize("pooling", ["tap", "tsp", "gsp"])
 def test_other_poolings_take_the_place_of_ghostvlad(pooling):
     model = ThinResNet(ThinResNetArguments(**SMALL, pooling=Part(pooling, StatisticsArguments())), 20)
@@ -72,7 +77,7 @@ def test_too_few_bins_for_its_stages_are_an_error(bins):
         ({"embedding_dim": 0}, "embedding_dim must be positive"),
         ({"blocks": (3, 3)}, "one value for each stage"),
         ({"widths": (), "channels": (), "blocks": ()}, "one value for each stage"),
-        ({"widths": (48, 96, 0, 256)}, "must be positive"),
+        ({"widths": (48, 96, 0, 256)}, "widths must be positive"),
     ],
 )
 def test_arguments_that_make_no_network_are_an_error(wrong, message):

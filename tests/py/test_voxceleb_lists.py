@@ -13,8 +13,9 @@ from corpus_trees import text
 
 from sv_py import check_trials, voxceleb_lists
 from sv_py.cli import InputError
-from sv_py.corpora.voxceleb_lists import LISTS, matches, recognise
+from sv_py.corpora.voxceleb_lists import LISTS, recognise
 from sv_py.corpora.voxceleb_package import FILE, durations, read_member
+from sv_py.io.download import matches
 from sv_py.io.text import write_table
 from sv_py.io.trials import read_trials
 

@@ -12,7 +12,7 @@ from sv_py.io.text import read_table
 
 REAL = {"an4": "an4", "speechocean762": "so762", "librispeech": "libri"}
 SIZES = {
-    "an4": (84, 1078), "an4_train": (42, 540), "an4_test": (42, 538),
+    "an4_all": (84, 1078), "an4_train": (42, 540), "an4_test": (42, 538),
     "so762_train": (125, 2500), "so762_test": (125, 2500), "librispeech": (261, 528),
 }  # fmt: skip
 
@@ -40,13 +40,14 @@ def test_training_and_test_speakers_are_disjoint(data):
     speakers = {name: set(read_table(data / name / "spk2utt")) for name in SIZES}
     assert not speakers["an4_train"] & speakers["an4_test"]
     assert not speakers["so762_train"] & speakers["so762_test"]
-    assert speakers["an4"] == speakers["an4_train"] | speakers["an4_test"]
+    assert speakers["an4_all"] == speakers["an4_train"] | speakers["an4_test"]
 
 
 @pytest.mark.parametrize(
     ("trials", "name"),
     [
         ("an4/v1/trials/an4_test", "an4_test"),
+        ("an4/v1/trials/an4_all", "an4_all"),
         ("speechocean762/v1/trials/an4_test", "an4_test"),
         ("speechocean762/v1/trials/so762_test", "so762_test"),
     ],

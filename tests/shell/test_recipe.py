@@ -404,9 +404,9 @@ def test_a_run_on_audio_shards_augments_and_needs_no_stored_features(new_recipe,
     for name in ("utt2spk", "spk2utt", "audio.scp", "audio.id", "utt2num_samples", "trials"):
         shutil.copy(folder / "data/mini_test" / name, folder / "theirs/shards")
     model = ["--model", "exp/audio/final.pt", "--test-sets", "theirs/shards", "--tag", "shards"]
-    done = run(root / "run.sh", *model, cwd=folder, code=1)
-    assert "evaluate it with --config exp/audio/config.yaml" in done.stderr and not (folder / "exp/shards").exists()
-    run(root / "run.sh", "--config", "audio.yaml", "--nj", 2, *model, cwd=folder)
+    done = run(root / "run.sh", "--config", "conf/ecapa_mini.yaml", *model, cwd=folder, code=1)
+    assert "--config '' takes its own configuration" in done.stderr and not (folder / "exp/shards").exists()
+    run(root / "run.sh", "--nj", 2, *model, cwd=folder)
     results = [json.loads((folder / f"exp/{tag}/results.json").read_text()) for tag in ("audio", "shards")]
     assert results[0]["cosine/mini_test"]["eer"] == results[1]["cosine/shards"]["eer"]
     own = [*choices[:-1], "speech=corpus/mini_train"]  # of which there are shards of speech already
