@@ -13,6 +13,15 @@ _CPU_FRAMES = 800  # a block: more leave the cache of a core, fewer cost more ca
 _GPU_FRAMES = 1 << 16
 
 
+class PowerSpectrum(nn.Module):
+    """Real frames (..., n) -> squared magnitudes (..., 1 + n / 2) of their Fourier transform."""
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """The power spectra."""
+        squares = torch.view_as_real(torch.fft.rfft(frames)).flatten(-2).square_()
+        return squares[..., ::2] + squares[..., 1::2]
+
+
 class FrontEnd(nn.Module, ABC):
     """Waveforms (B, N) float32 on the scale of 16-bit integers -> features (B, T, F), on the CPU or a GPU.
 
@@ -25,6 +34,7 @@ class FrontEnd(nn.Module, ABC):
         self.feature_dim = feature_dim
         self.sample_frequency = int(arguments.sample_frequency)
         self.length, self.shift = arguments.length, arguments.shift
+        self.power_spectrum: nn.Module = PowerSpectrum()
 
     @abstractmethod
     def num_frames(self, num_samples: int) -> int:
@@ -48,6 +58,10 @@ class FrontEnd(nn.Module, ABC):
                 for t in range(0, count, size):
                     feats[b : b + few, t : t + size] = self._compute(frames[b : b + few, t : t + size], generator)
         return self._finish(feats)
+
+    def at_once(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """The same in one block, without a loop: what can be exported. Takes waveforms of one frame or more."""
+        return self._finish(self._compute(self._cut(waveforms, self.num_frames(waveforms.shape[-1])), None))
 
     @abstractmethod
     def _cut(self, waveforms: torch.Tensor, count: int) -> torch.Tensor:
@@ -94,7 +108,7 @@ class CentredFrontEnd(FrontEnd):
         return cut(self._prepare(waveforms), len(self.window) // 2, count, len(self.window), self.shift, self.edges)
 
     def _compute(self, frames: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
-        return self._features(power_spectrum(frames * self.window))
+        return self._features(self.power_spectrum(frames * self.window))
 
     @abstractmethod
     def _features(self, power: torch.Tensor) -> torch.Tensor:
@@ -114,14 +128,8 @@ def cut(waveforms: torch.Tensor, before: int, count: int, width: int, shift: int
         position = torch.cat((torch.arange(-before, 0), torch.arange(samples, samples + after)))
         twice = 1 if edges == "mirror" else 0  # whether the samples at the ends come twice
         period = max(1, 2 * samples - 2 + 2 * twice)
-        position = position.remainder(period)
+        position = position.remainder(torch.full((), period))  # a tensor: else an export would fix its value
         position = torch.minimum(position, period - twice - position).to(waveforms.device)
         ends = waveforms[:, position]
         extended = torch.cat((ends[:, :before], waveforms, ends[:, before:]), dim=1)
-    return extended.unfold(-1, width, shift)[:, :count]
-
-
-def power_spectrum(frames: torch.Tensor) -> torch.Tensor:
-    """Squared magnitudes (..., 1 + n / 2) of the Fourier transform of real frames (..., n)."""
-    squares = torch.view_as_real(torch.fft.rfft(frames)).flatten(-2).square_()
-    return squares[..., ::2] + squares[..., 1::2]
+    return extended.unfold(-1, width, shift).narrow(1, 0, count)

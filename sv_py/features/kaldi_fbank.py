@@ -5,7 +5,7 @@ import math
 import torch
 
 from sv_py.features.arguments import KaldiFbankArguments, kaldi_num_frames
-from sv_py.features.frames import FrontEnd, cut, power_spectrum
+from sv_py.features.frames import FrontEnd, cut
 from sv_py.features.mel import FilterBank, kaldi_filters
 
 _EPSILON = torch.finfo(torch.float32).eps  # Kaldi's floor of the energies
@@ -55,7 +55,7 @@ class KaldiFbank(FrontEnd):
         windowed = samples.sub(frames[..., :-1], alpha=options.preemphasis_coefficient)
         windowed[..., 0] = (1 - options.preemphasis_coefficient) * samples[..., 0]  # as if it stood there twice
         windowed.mul_(self.window)
-        spectrum = power_spectrum(windowed)
+        spectrum = self.power_spectrum(windowed)
         energies = self.filters(spectrum if options.use_power else spectrum.sqrt())
         if options.use_log_fbank:
             energies = energies.clamp_(min=_EPSILON).log_()

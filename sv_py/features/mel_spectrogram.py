@@ -10,7 +10,7 @@ _GUARD = 1e-4  # added to the largest value
 
 
 class MelSpectrogram(CentredFrontEnd):
-    """log(offset + mel power spectrogram) of the pre-emphasised, then normalised waveform (ScriptsForVoxBlink2, asv).
+    """log(offset + mel power spectrogram) of the normalised, then pre-emphasised waveform (ScriptsForVoxBlink2, asv).
 
     Everything after the waveform's normalisation is torchaudio.transforms.MelSpectrogram. The models also want the mean
     of the utterance subtracted: that is `cmn: utterance`.
@@ -21,14 +21,17 @@ class MelSpectrogram(CentredFrontEnd):
         self.filters = FilterBank(htk_filters(arguments, arguments.n_fft))
 
     def _prepare(self, waveforms: torch.Tensor) -> torch.Tensor:
-        previous = waveforms[:, :-1] * self.arguments.preemphasis_coefficient
-        emphasised = torch.cat((waveforms[:, :1], waveforms[:, 1:] - previous), dim=1)
+        normalised = self._normalised(waveforms)
+        previous = normalised[:, :-1] * self.arguments.preemphasis_coefficient
+        return torch.cat((normalised[:, :1], normalised[:, 1:] - previous), dim=1)
+
+    def _normalised(self, waveforms: torch.Tensor) -> torch.Tensor:
         if self.arguments.normalise == "max":
-            return emphasised / (emphasised.abs().amax(1, keepdim=True) + _GUARD)
+            return waveforms / (waveforms.abs().amax(1, keepdim=True) + _GUARD)
         if self.arguments.normalise == "std":
-            deviation, mean = torch.std_mean(emphasised, 1, correction=min(1, waveforms.shape[1] - 1), keepdim=True)
-            return (emphasised - mean) / torch.where(deviation > 0, deviation, 1.0)  # silence stays silence
-        return emphasised
+            deviation, mean = torch.std_mean(waveforms, 1, correction=0, keepdim=True)
+            return (waveforms - mean) / torch.where(deviation > 0, deviation, 1.0)  # silence stays silence
+        return waveforms
 
     def _features(self, power: torch.Tensor) -> torch.Tensor:
         return (self.filters(power) + self.arguments.log_offset).log()
