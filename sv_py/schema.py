@@ -140,6 +140,7 @@ class Phase:
     crops_per_utt: float = 1.0  # crops of an epoch, per utterance of the data
     sampler: Part = part(SAMPLERS, "uniform")  # which utterances they are taken from
     margin: float | None = None  # margin of the loss, if not that of loss.args
+    inter_topk_margin: float | None = None  # likewise, of the penalty; 0: none, as in large-margin fine-tuning
     margin_ramp: tuple[float, float] | None = None  # epochs between which all margins grow from none to full
     speakers: str = "all"  # rows of the head: all: the speakers of all phases | own: this phase's; kept by name
     rate: Rate = field(default_factory=Rate)
@@ -160,6 +161,12 @@ class Phase:
         if not self.name.replace("_", "").isalnum():
             raise InputError(f"a phase's name is a folder: letters, digits and '_' only, not '{self.name}'")
         self.sampler.args.check(self.batch_size)
+
+    @property
+    def margins(self) -> dict[str, float]:
+        """Arguments of the loss that this phase replaces."""
+        own = {"margin": self.margin, "inter_topk_margin": self.inter_topk_margin}
+        return {name: value for name, value in own.items() if value is not None}
 
     @property
     def crop_range(self) -> tuple[int, int]:
@@ -214,13 +221,13 @@ class Config:
     def _check_margins(self, i: int, phase: Phase) -> None:
         if phase.margin_ramp is not None and not hasattr(self.loss.args, "margins"):
             raise InputError(f"phases.{i}.margin_ramp: the loss {self.loss.name} has no margin")
-        if phase.margin is not None and not hasattr(self.loss.args, "margin"):
-            raise InputError(f"phases.{i}.margin: the loss {self.loss.name} has no argument 'margin'")
-        if phase.margin is not None:
+        for name, value in phase.margins.items():
+            if not hasattr(self.loss.args, name):
+                raise InputError(f"phases.{i}.{name}: the loss {self.loss.name} has no argument '{name}'")
             try:
-                replace(self.loss.args, margin=phase.margin)
+                replace(self.loss.args, **{name: value})
             except InputError as error:
-                raise InputError(f"phases.{i}.margin: {error}") from None
+                raise InputError(f"phases.{i}.{name}: {error}") from None
 
 
 # Which keys each stage depends on: a stamp hashes only its own, so a change of margin leaves features valid. Of `data`,

@@ -1,6 +1,7 @@
 """What every loss is."""
 
 import dataclasses
+import math
 from typing import Any
 
 import torch
@@ -15,10 +16,10 @@ TINY = 1e-5  # shorter vectors are not brought to length 1, whose gradient would
 class Loss(nn.Module):
     """A function of the similarities between embeddings and the rows of a head. Here they are cosines.
 
-    ``loss(similarities (B, n), labels (B,), shards)`` -> losses (B,) and whether each label's speaker is more similar
-    than all others (B,). With shards, the n columns are the speakers of this one, and a label is -1 where
+    ``loss(similarities (B, n), labels (B,), shards)`` -> losses (B,) and whether each label's speaker is the most
+    similar one (B,). With shards, the n columns are the speakers of this one, and a label is -1 where
     the speaker is another's; both results are over the speakers of all.
-    ``margin`` is the one margin, as it stands, or None of a loss that has none or several.
+    ``margin`` is the one margin, as it stands, a list of several, or None of a loss that has none.
     """
 
     centres = 1  # rows of each speaker
@@ -28,9 +29,9 @@ class Loss(nn.Module):
         self.arguments = arguments
         self.set_margins(1.0)
 
-    def set_margins(self, share: float, margin: float | None = None) -> None:
-        """Bring all margins to ``share`` of their full size; ``margin`` replaces the argument of that name."""
-        arguments = self.arguments if margin is None else dataclasses.replace(self.arguments, margin=margin)
+    def set_margins(self, share: float, **full: float) -> None:
+        """Bring all margins to ``share`` of their full size; ``full`` replaces arguments of these names."""
+        arguments = dataclasses.replace(self.arguments, **full)
         self.margin = share * arguments.margin if hasattr(arguments, "margin") else None
         self._set_margins(arguments, share)
 
@@ -47,7 +48,8 @@ class Loss(nn.Module):
 
     def similarities(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """Of embeddings (B, D) to the rows (n, K, D) of n speakers: (B, n). Of several rows the nearest counts."""
-        cosines = F.linear(F.normalize(embeddings, eps=TINY), F.normalize(rows, dim=2, eps=TINY).flatten(0, 1))
+        factors = rows.norm(dim=2).clamp(min=TINY).reciprocal().flatten()  # on products: normalised rows are a copy
+        cosines = F.linear(F.normalize(embeddings, eps=TINY), rows.flatten(0, 1)) * factors
         return cosines if self.centres == 1 else cosines.unflatten(1, (-1, self.centres)).amax(2)
 
 
@@ -57,10 +59,11 @@ def target_of(similarities: Tensor, labels: Tensor, shards: OneShard) -> Tensor:
     return shards.gather(torch.where(labels < 0, 0.0, mine)).sum(0)
 
 
-def is_nearest(similarities: Tensor, target: Tensor, shards: OneShard) -> Tensor:
-    """Whether (B,) nothing but the target itself is as similar as ``target`` (B,)."""
-    as_similar = (similarities.detach() >= target.detach()[:, None]).sum(1)
-    return shards.gather(as_similar).sum(0) == 1
+def is_nearest(similarities: Tensor, labels: Tensor, shards: OneShard) -> Tensor:
+    """Whether (B,) the speaker of the label is the most similar one; of equals in a shard, the first is."""
+    nearest, places = similarities.detach().max(1)
+    right = torch.where(places == labels, nearest, -math.inf)
+    return shards.gather(right).amax(0) == shards.gather(nearest).amax(0)
 
 
 def put(values: Tensor, labels: Tensor, target: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ class MarginSoftmax(Loss):
     def _set_margins(self, arguments: AAMArguments | AMArguments | MarginArguments, share: float) -> None:
         m1, m2, m3 = arguments.margins
         self.margins = 1 + share * (m1 - 1), share * m2, share * m3
+        if self.margin is None:
+            self.margin = list(self.margins)
         self.penalty = share * arguments.inter_topk_margin
 
     def forward(self, similarities: Tensor, labels: Tensor, shards: OneShard) -> tuple[Tensor, Tensor]:
@@ -39,7 +41,7 @@ class MarginSoftmax(Loss):
             columns, nearest = self._nearest_others(similarities, labels, shards)
             logits = logits.scatter_(1, columns, self.arguments.scale * nearest)
         logits = put(logits, labels, goal)
-        return cross_entropy(logits, goal, shards), is_nearest(similarities, target, shards)
+        return cross_entropy(logits, labels, goal, shards), is_nearest(similarities, labels, shards)
 
     def _nearest_others(self, similarities: Tensor, labels: Tensor, shards: OneShard) -> tuple[Tensor, Tensor]:
         """Columns (B, k) of the nearest other speakers of this shard, and their cosines, penalised if among the k

@@ -44,13 +44,14 @@ class Ranks(OneShard):
 
     def collect(self, rows: Tensor, total: int) -> Tensor:
         """As of the base class."""
-        parts = []
+        collected = rows.new_empty(total, *rows.shape[1:])
         for rank in range(self.count):
-            shape = (len(self.span(total, rank)), *rows.shape[1:])
-            part = rows.contiguous() if rank == self.rank else rows.new_empty(shape)
+            span = self.span(total, rank)
+            part = collected[span.start : span.stop]
+            if rank == self.rank:
+                part.copy_(rows)
             dist.broadcast(part, rank)
-            parts.append(part)
-        return torch.cat(parts)
+        return collected
 
 
 class _Gather(torch.autograd.Function):

@@ -22,14 +22,16 @@ class Softmax(Loss):
 
     def similarities(self, embeddings: Tensor, rows: Tensor) -> Tensor:
         """W x + b of embeddings (B, D) and the rows (n, 1, D + 1) of n speakers: (B, n)."""
-        return F.linear(embeddings, rows[:, 0, :-1], rows[:, 0, -1])
+        return F.linear(F.pad(embeddings, (0, 1), value=1.0), rows.flatten(0, 1))
 
     def forward(self, similarities: Tensor, labels: Tensor, shards: OneShard) -> tuple[Tensor, Tensor]:
         """As of the base class."""
         target = target_of(similarities, labels, shards)
-        return cross_entropy(similarities, target, shards), is_nearest(similarities, target, shards)
+        return cross_entropy(similarities, labels, target, shards), is_nearest(similarities, labels, shards)
 
 
-def cross_entropy(logits: Tensor, target: Tensor, shards: OneShard) -> Tensor:
-    """Of logits (B, n), n in each shard, among which is ``target`` (B,): (B,)."""
+def cross_entropy(logits: Tensor, labels: Tensor, target: Tensor, shards: OneShard) -> Tensor:
+    """Of logits (B, n), n in each shard, of which those of the ``labels`` (B,) are ``target`` (B,): (B,)."""
+    if shards.count == 1:
+        return F.cross_entropy(logits, labels, reduction="none")  # faster, above all its gradient
     return shards.gather(logits.logsumexp(1)).logsumexp(0) - target

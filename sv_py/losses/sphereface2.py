@@ -36,7 +36,7 @@ class SphereFace2(Loss):
         logits = put(scale * no + self.bias, labels, torch.full_like(target, -math.inf))  # not among the others
         others = shards.gather(F.softplus(logits).sum(1)).sum(0)
         losses = weight * F.softplus(-(scale * yes + self.bias)) + (1 - weight) * others
-        return losses, is_nearest(similarities, target, shards)
+        return losses, is_nearest(similarities, labels, shards)
 
     def _spread(self, cosine: Tensor) -> Tensor:
         return 2 * ((cosine + 1) / 2).clamp(min=0).pow(self.arguments.t) - 1

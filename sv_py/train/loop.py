@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 import torch
 
@@ -134,7 +135,7 @@ class Trainer:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.rate
-        self.loss.set_margins(margin_share(phase, epoch), phase.margin)
+        self.loss.set_margins(margin_share(phase, epoch), **phase.margins)
 
     def _end_epoch(self, phase: Phase, steps: int, data_wait: float) -> None:
         loss, accuracy = (self.sums / steps).tolist()
@@ -206,16 +207,19 @@ class Trainer:
         if not same_features(state["feats_id"], mine["feats_id"]):
             changed.append("feats_id")
         if changed:
-            raise InputError(
-                f"the checkpoints there were made with another {first_few(changed)}: "
-                "take another --tag, or discard them with --restart true",
-                self.folder,
-            )
-        self.network.load_state_dict(state["model"])
+            raise self._refusal(f"were made with another {first_few(changed)}")
         self.phase, self.epoch, self.step = state["phase"], state["epoch"], state["step"]
         self.sums, self.seconds, self.history = state["sums"], state["seconds"], state["history"]
         self.unreadable = state["unreadable"]
         self.head.select(self._classes_of(self.config.phases[self.phase]))
         self._new_optimizers()
-        self.head.load_full_state(state["head"])
-        self.optimizers[0].load_state_dict(state["optimizer"])
+        try:
+            self.network.load_state_dict(state["model"])
+            self.head.load_full_state(state["head"])
+            self.optimizers[0].load_state_dict(state["optimizer"])
+        except (InputError, RuntimeError, ValueError) as error:
+            raise self._refusal(f"are of another version of this software ({shorten(str(error), 150)})") from None
+
+    def _refusal(self, why: str) -> InputError:
+        advice = "take another --tag, or discard them with --restart true"
+        return InputError(f"the checkpoints there {why}: {advice}", self.folder)

@@ -388,6 +388,8 @@ def test_an_experiment_without_phases_describes_a_model_but_trains_none(tmp_path
         (["phases.0.margin=0.3", "loss={name: margin_softmax}"], "phases.0.margin: the loss margin_softmax has no arg"),
         (["phases.1.margin=0.3", "phases.1.margin_ramp=null", "loss={name: softmax}"], "phases.1.margin: the loss sof"),
         (["loss={name: softmax}"], "phases.1.margin_ramp: the loss softmax has no margin"),
+        (["phases.0.inter_topk_margin=0", "loss={name: sphereface2}"], "phases.0.inter_topk_margin: the loss sphere"),
+        (["phases.0.inter_topk_margin=2"], "phases.0.inter_topk_margin: inter_topk_margin must be at least 0"),
         (["phases.0.margin=1.6"], "phases.0.margin: margin must be at least 0 and below pi/2 radians, not 1.6"),
         (["phases.0.margin=1.2", "loss={name: am_softmax}"], "phases.0.margin: margin must be at least 0 and below 1"),
         (["phases.0.speakers=mine"], "phases.0: speakers is all or own, not 'mine'"),

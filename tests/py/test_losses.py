@@ -59,6 +59,18 @@ def test_wherever_an_embedding_lies_loss_and_gradients_are_finite(variant, dtype
 
 
 @every_variant
+def test_no_second_copy_of_all_rows_is_kept_for_the_gradient(variant):
+    name, arguments = variant
+    head = make_head(make_loss(name, **arguments), speakers=[f"s{i}" for i in range(100)])
+    embeddings, labels = batch(1)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x) or x, lambda x: x):
+        head(embeddings.requires_grad_(), labels)
+    large = [x for x in kept if x.numel() >= 100 * DIM]
+    assert large and all(x.untyped_storage().data_ptr() == head.rows.untyped_storage().data_ptr() for x in large)
+
+
+@every_variant
 def test_half_precision_embeddings_are_computed_with_in_single_precision(variant):
     name, arguments = variant
     head, (embeddings, labels) = make_head(make_loss(name, **arguments)).float(), batch()
@@ -182,12 +194,12 @@ def test_sphereface2_asks_about_each_speaker_by_itself(margin_type):
 
 
 @every_variant
-def test_a_speaker_is_recognised_if_no_other_is_as_near(variant):
+def test_a_speaker_is_recognised_if_it_is_the_nearest(variant):
     name, arguments = variant
     head, (embeddings, labels) = make_head(make_loss(name, **arguments)), batch(100)
     similar = head.loss.similarities(embeddings, head.rows)
     assert torch.equal(head(embeddings, labels)[1], similar.argmax(1) == labels)
-    assert not head(0 * embeddings, labels)[1].any(), "all are equally near"
+    assert torch.equal(head(0 * embeddings, labels)[1], labels == 0), "not all, where all are equally near"
 
 
 @every_variant
@@ -216,7 +228,19 @@ def test_a_phase_may_replace_the_one_margin(name):
 def test_of_several_margins_none_can_be_replaced():
     with pytest.raises(TypeError):
         make_loss("margin_softmax").set_margins(1.0, margin=0.1)
-    assert make_loss("margin_softmax").margin is None and make_loss("softmax").margin is None
+    assert make_loss("softmax").margin is None
+
+
+def test_several_margins_are_told_as_a_list():
+    loss = make_loss("margin_softmax", m1=1.5, m2=0.1, m3=0.2)
+    loss.set_margins(0.5)
+    assert loss.margin == [1.25, 0.05, 0.1]
+
+
+def test_a_phase_may_go_without_the_penalty_of_the_nearest_others():
+    head = make_head(make_loss("aam_softmax", inter_topk=3))
+    head.loss.set_margins(1.0, margin=0.5, inter_topk_margin=0.0)
+    assert head(*batch())[0] == value("aam_softmax", margin=0.5) != value("aam_softmax", margin=0.5, inter_topk=3)
 
 
 @pytest.mark.parametrize(

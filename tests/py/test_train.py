@@ -90,7 +90,7 @@ def test_a_training_leaves_a_model_its_history_and_the_last_checkpoints(undistur
         assert [epoch["epoch"] for epoch in epochs] == [1, 2]
         assert len(list((undisturbed / f"phases/{phase}/checkpoints").glob("*.pt"))) == 2
     assert epochs[-1]["margin"] == 0.4
-    assert epochs[-1]["accuracy"] > 0.5
+    assert epochs[-1]["accuracy"] > 0.4
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -172,23 +172,24 @@ def test_every_loss_trains_and_is_resumed_with_all_its_parameters(config_file, d
         "head={name: sampled, args: {rate: 0.7}}",
         "optimizer.name=adamw",
     ]
-    margin = None if loss in ("softmax", "margin_softmax") else 0.4
-    config = load(config_file, [*overrides, f"phases.1.margin={'null' if margin is None else margin}"])
+    replaced, told = {"softmax": ("null", None), "margin_softmax": ("null", [1, 0, 0])}.get(loss, (0.4, 0.4))
+    config = load(config_file, [*overrides, f"phases.1.margin={replaced}"])
     trainer(config, data_dir, tmp_path / "a").run()
     run_with_deaths(monkeypatch, lambda: trainer(config, data_dir, tmp_path / "b", minutes=0), [17, 30, 100])
     assert (tmp_path / "b/final.pt").read_bytes() == (tmp_path / "a/final.pt").read_bytes()
     epochs = [json.loads(line) for line in (tmp_path / "a/phases/second/metrics.jsonl").read_text().splitlines()]
-    assert [epoch["margin"] for epoch in epochs] == [margin, margin]
+    assert [epoch["margin"] for epoch in epochs] == [told, told]
     assert epochs[-1]["accuracy"] > 0.4
 
 
-def test_the_head_of_an_earlier_version_is_refused(config_file, data_dir, undisturbed, tmp_path):
+def test_the_checkpoints_of_an_earlier_version_are_refused(config_file, data_dir, undisturbed, tmp_path):
     exp = Path(shutil.copytree(undisturbed, tmp_path / "exp"))
     newest = max((exp / "phases/second/checkpoints").glob("*.pt"))
     state = checkpoint.load(newest)
-    checkpoint.save(newest, state | {"head": {"weight": state["head"]["rows"][:, 0]}})
-    with pytest.raises(InputError, match="the head's state lacks or has too much: loss"):
-        trainer(load(config_file), data_dir, exp).run()
+    for part in ({"head": {"weight": state["head"]["rows"][:, 0]}}, {"model": {}}, {"optimizer": {"param_groups": []}}):
+        checkpoint.save(newest, state | part)
+        with pytest.raises(InputError, match=f"^{exp}: .* of another version of this software .*--restart true$"):
+            trainer(load(config_file), data_dir, exp).run()
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(config_file, data_dir, tmp_path):
