@@ -48,6 +48,8 @@ class Trainer:
     ):  # fmt: skip
         self.config, self.utterances, self.folder, self.resources = config, utterances, folder, resources
         self.validate, self.pools = validate, pools
+        if not config.phases:
+            raise InputError("phases: at least one is needed to train")
         if len(utterances.speakers) < 2:
             raise InputError("training needs at least two speakers")
         for phase in config.phases:  # what a later one cannot do is told before anything is trained
@@ -58,7 +60,7 @@ class Trainer:
         self.feature_dim = utterances.feature_dim(1 + config.data.max_bad)
         torch.manual_seed(config.seed)
         self.network = BACKBONES.build(config.model.name, config.model.args, feature_dim=self.feature_dim)
-        self._check_crops()
+        self._check_batches()
         self.loss = LOSSES.build(config.loss.name, config.loss.args)
         self.head = HEADS.build(
             config.head.name, config.head.args, loss=self.loss, embedding_dim=self.network.head_dim,
@@ -73,10 +75,12 @@ class Trainer:
         self.unreadable: list[str] = []  # a message for each utterance that was left out
         self._new_optimizers()
 
-    def _check_crops(self) -> None:
-        """Raise InputError if there are shorter ones than the network takes."""
+    def _check_batches(self) -> None:
+        """Raise InputError if crops are shorter than the network takes, or alone in their batch."""
         least = self.network.min_frames
         for i, phase in enumerate(self.config.phases):
+            if phase.batch_size < 2:
+                raise InputError(f"phases.{i}.batch_size: batch norms need two utterances or more")
             if phase.crop_range[0] < least:
                 name, crop = self.config.model.name, phase.crop_range[0]
                 raise InputError(f"phases.{i}.crop: {name} takes {least} frames or more, not {crop}")

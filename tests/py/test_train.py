@@ -215,6 +215,19 @@ def test_crops_of_fewer_frames_than_the_network_takes_are_an_error_before_traini
     trainer(load(config_file, ["model={name: xvector}", "phases.1.crop=[15, 20]"]), data_dir, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("phases=[]", "phases: at least one is needed to train"),
+        ("phases.1.batch_size=1", r"phases\.1\.batch_size: batch norms need two utterances or more"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_before_anything_is(config_file, data_dir, tmp_path, override, message):
+    with pytest.raises(InputError, match=message):
+        trainer(load(config_file, [override]), data_dir, tmp_path / "exp")
+    assert not (tmp_path / "exp").exists()
+
+
 def test_a_first_utterance_that_cannot_be_read_counts_like_any_other(config_file, data_dir, tmp_path):
     scp = (data_dir / "feats.scp").read_text().split("\n", 1)
     for name in ("utt2spk", "utt2num_frames"):
