@@ -83,7 +83,7 @@ if [ "$gpu" -gt 0 ]; then extract=(--nj 1 --gpu 1 --cmd "$cuda_cmd"); fi
 lock_dir data wait
 for corpus in ${corpora[@]+"${corpora[@]}"}; do
   run_stage 0 "find_$corpus" data -- find_corpus "$corpus" "$corpus_dir"
-  run_stage 1 "prepare_$corpus" data "data/corpora/$corpus" -- prepare_corpus "$corpus"
+  prepare_stage "$corpus"
 done
 for dir in "${dirs[@]}"; do
   is_outside "$dir" || continue

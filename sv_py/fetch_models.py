@@ -31,7 +31,8 @@ def main() -> None:
             log.logger.warning("%s", error)
             failed.append(name)
     if failed:
-        raise InputError(f"could not be fetched: {first_few(failed)}; the others are there", args.folder)
+        others = "; the others are there" if len(failed) < len(set(names)) else ""
+        raise InputError(f"could not be fetched: {first_few(failed)}{others}", args.folder)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from sv_py.features import FRONTENDS
 from sv_py.features.arguments import describe
 from sv_py.models import BACKBONES
 from sv_py.pretrained.files import read_weights
-from sv_py.pretrained.folded import read_onnx
+from sv_py.pretrained.folded import check_onnx, read_onnx
 from sv_py.pretrained.kinds import KINDS
 from sv_py.pretrained.layout import Layout, Transfer, transfer
 from sv_py.schema import Config
@@ -35,6 +35,10 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="the model")
     args = parser.parse_args()
     log.setup()
+    if args.out.is_dir():
+        raise InputError("is a folder; name the file that the model becomes", args.out)
+    if args.out.exists() and args.out.samefile(args.file):
+        raise InputError("is the file that is read; the model needs another name", args.out)
     state, layout, found = import_weights(args.kind, args.file, args.set)
     print(found.table())
     for assumption in layout.assumed:
@@ -45,15 +49,22 @@ def main() -> None:
 
 def import_weights(kind: str, file: Path, overrides: list[str]) -> tuple[dict[str, Any], Layout, Transfer]:
     """The contents of a model file, what the weights are, and what became of each. Raises InputError."""
-    weights = read_onnx(file) if kind == "wespeaker" and file.suffix == ".onnx" else read_weights(file)
+    folded = kind == "wespeaker" and file.suffix == ".onnx"
+    weights = read_onnx(file) if folded else read_weights(file)
     try:
         layout = KINDS[kind](weights)
         values = {"model": layout.model, "features": layout.features, "data": {"source": "audio"}}
         config = from_dict(values, str(file), overrides)
+        if config.features.vad:
+            raise InputError(
+                "--set features.vad: steps/extract_embeddings.sh --apply-vad true does that with any model"
+            )
         frontend = config.features.frontend
         feature_dim = FRONTENDS.build(frontend.name, frontend.args).feature_dim
         network = BACKBONES.build(config.model.name, config.model.args, feature_dim=feature_dim)
         found = transfer(weights, layout, network)
+        if folded:
+            check_onnx(file, network, feature_dim)
     except InputError as error:
         raise error if error.path else InputError(str(error), file) from None
     return _state(config, feature_dim) | {"model": network.state_dict()}, layout, found

@@ -12,7 +12,7 @@ from sv_py.cli import InputError, Parser, command, first_few
 from sv_py.data.utterance import check_id
 from sv_py.io.places import ark_of
 from sv_py.io.text import read_table, write_lines, write_table
-from sv_py.io.trials import match_ids, read_trials
+from sv_py.io.trials import as_utterance, match_ids, read_trials
 
 
 def main() -> None:
@@ -41,12 +41,16 @@ def main() -> None:
 def read_places(path: Path) -> dict[str, str]:
     """Utterance -> absolute place of its audio; relative ones start at the folder of the wav.scp.
 
-    Raises InputError for an id that is none or occurs twice, and for files that do not exist.
+    Utterances that are called like a file in folders are renamed as `as_utterance` does. Raises InputError for an id
+    that is none or occurs twice, and for files that do not exist.
     """
-    places = read_table(path, ordered=False)
+    places: dict[str, str] = {}
     missing = []
-    for line, (utt, place) in enumerate(places.items(), 1):
-        check_id("utterance id", utt, path, line)
+    for line, (name, place) in enumerate(read_table(path, ordered=False).items(), 1):
+        utt = check_id("utterance id", as_utterance(name) if "/" in name else name, path, line)
+        if utt in places:
+            raise InputError(f"'{utt}', as '{name}' is called here, a second time", path, line)
+        places[utt] = place
         if place.endswith("|"):  # a command, which stage 2 runs with --allow-pipes only
             continue
         places[utt] = str((path.parent / place).absolute())
@@ -62,12 +66,12 @@ def known_trials(path: Path, known: dict[str, str], drop: bool) -> list[str]:
     are to be dropped, and if no target or no non-target trial is left.
     """
     trials = read_trials(path)
-    names = match_ids(trials.ids, known)
+    names = [as_utterance(name) if "/" in name else name for name in match_ids(trials.ids, known)]
     there = np.array([name in known for name in names])
     kept = there[trials.enrol] & there[trials.test]
     dropped = int(len(kept) - kept.sum())
     if dropped:
-        unknown = first_few(name for name, found in zip(names, there, strict=True) if not found)
+        unknown = first_few(name for name, found in zip(trials.ids, there, strict=True) if not found)
         what = f"{dropped} of {len(kept)} trials name utterances that are not in wav.scp: {unknown}"
         if not drop:
             line = int(np.flatnonzero(~kept)[0]) + 1

@@ -79,8 +79,9 @@ existing() {
 }
 
 # check_config YAML EXP NEW KEY=VALUE...: checks the experiment's YAML; writes it whole to NEW/config.yaml, and the keys
-# that each stage depends on to NEW/sections. Without a YAML the configuration is that of $model. EXP may have been made with another configuration only if a --stage says
-# from where on it is to be redone, and what it has trained only with --restart true.
+# that each stage depends on to NEW/sections. Without a YAML the configuration is that of $model. EXP may have been made
+# with another configuration only if a --stage says from where on it is to be redone, and what it has trained only with
+# --restart true.
 check_config() {
   local yaml=$1 exp=$2 new=$3 override options=()
   shift 3
@@ -91,7 +92,7 @@ check_config() {
   fi
   if [ -n "$train_set" ]; then options+=(--augment-set ${augment_set[@]+"${augment_set[@]}"}); fi
   python -m sv_py.config "$yaml" ${options[@]+"${options[@]}"} --out "$new/config.yaml" --sections "$new/sections"
-  if [ -n "$model" ]; then check_model "$new/model.yaml" "$new/config.yaml"; fi
+  if [ -n "$model" ]; then check_model "$yaml" "$new"; fi
   if [ ! -e "$exp/config.yaml" ] || [ "$restart" = true ] || cmp -s "$exp/config.yaml" "$new/config.yaml"; then return; fi
   if [ -n "$stage" ]; then
     if [ ! -e "$exp/phases" ] || cmp -s {"$exp/.done","$new"}/sections/train.yaml; then return; fi
@@ -104,11 +105,15 @@ check_config() {
   exit 1
 }
 
-# check_model THEIRS OURS: a model of the configuration THEIRS finds in the data dirs of OURS what it reads.
+# check_model YAML NEW: $model, whose configuration is NEW/model.yaml, finds in the data dirs of NEW/config.yaml what it
+# reads. If YAML is its own configuration, no --set has changed what the model is.
 check_model() {
-  local get=(--get data.source features.vad)
-  if [ "$(python -m sv_py.config "$1" "${get[@]}")" != "$(python -m sv_py.config "$2" "${get[@]}")" ]; then
-    _fail "$model was trained with another data.source or features.vad: --config '' takes its own configuration"
+  local get=(--get data.source features.vad) what="another data.source or features.vad: --config '' takes its own configuration"
+  if [ "$1" = "$2/model.yaml" ]; then
+    get=(--get model features data.source) what="another model, features or data.source, which --set cannot change"
+  fi
+  if [ "$(python -m sv_py.config "$2/model.yaml" "${get[@]}")" != "$(python -m sv_py.config "$2/config.yaml" "${get[@]}")" ]; then
+    _fail "$model was trained with $what"
   fi
 }
 
@@ -136,6 +141,13 @@ find_corpus() {
     folder=$(cd "$folder" && pwd)
   fi
   echo "$folder" > "data/corpora/$name"
+}
+
+# prepare_stage NAME: stage 1 of a corpus; of a folder with wav.scp and trials, which may change, these are inputs, too.
+prepare_stage() {
+  local place=data/corpora/$1 inputs=()
+  if [ -e "$place" ]; then mapfile -t inputs < <(existing "$(cat "$place")"/{wav.scp,trials}); fi
+  run_stage 1 "prepare_$1" data "$place" ${inputs[@]+"${inputs[@]}"} -- prepare_corpus "$1"
 }
 
 # prepare_corpus NAME: its data dirs.

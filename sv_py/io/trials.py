@@ -90,6 +90,11 @@ def _disagreement(path: str | Path) -> InputError:
     raise AssertionError("called for a file that has a format")
 
 
+def as_utterance(name: str) -> str:
+    """The utterance id of a file that a list names: `id10270/x6uYqmx31kE/00001.wav` -> `id10270-x6uYqmx31kE-00001`."""
+    return str(PurePosixPath(name).with_suffix("")).replace("/", "-")
+
+
 def match_ids(ids: Sequence[str], known: Container[str]) -> list[str]:
     """``ids`` of a trial list as ``known`` (a data dir) writes them.
 
@@ -98,7 +103,7 @@ def match_ids(ids: Sequence[str], known: Container[str]) -> list[str]:
     """
     if all(name in known for name in ids):
         return list(ids)
-    mapped = [str(PurePosixPath(name).with_suffix("")).replace("/", "-") for name in ids]
+    mapped = [as_utterance(name) for name in ids]
     return mapped if all(name in known for name in mapped) else list(ids)
 
 

@@ -34,9 +34,17 @@ class ContextMask(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels, T) -> (B, gates, T), between 0 and 1."""
-        segments = F.avg_pool1d(x, self.segment, ceil_mode=True)  # the last one may be short
-        gates = self.layers(x.mean(-1, keepdim=True) + segments)
+        gates = self.layers(x.mean(-1, keepdim=True) + self._means(x))
         return gates.repeat_interleave(self.segment, -1)[..., : x.shape[-1]]
+
+    def _means(self, x: Tensor) -> Tensor:
+        """The mean of each segment, of which the last may be short.
+
+        Not by avg_pool1d's ceil_mode: ONNX Runtime up to 1.18 divides the last one's sum by a whole segment's length.
+        """
+        filled = x.new_ones(1, 1, x.shape[-1])
+        sums, shares = (F.avg_pool1d(F.pad(y, (0, self.segment - 1)), self.segment) for y in (x, filled))
+        return sums / shares
 
 
 class DenseLayer(nn.Module):

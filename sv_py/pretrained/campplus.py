@@ -20,10 +20,10 @@ _LAYER = {
 def campplus(weights: dict[str, Tensor], features: dict[str, Any]) -> Layout:
     """The layout of a CAM++ with three dense blocks and statistics pooling."""
     blocks = len(_DILATIONS)
-    layers = [count(weights, f"xvector.block{n + 1}.tdnnd#.") - 1 for n in range(blocks)]  # theirs begin with 1
-    stem = shape_of(weights, "head.conv1.weight")[0]
-    channels, inputs, _ = shape_of(weights, "xvector.tdnn.linear.weight")
-    growth, bottleneck, _ = shape_of(weights, "xvector.block1.tdnnd1.cam_layer.linear_local.weight")
+    layers = [count(weights, f"xvector.block{n + 1}.tdnnd#.") for n in range(blocks)]
+    stem = shape_of(weights, "head.conv1.weight", 4)[0]
+    channels, inputs, _ = shape_of(weights, "xvector.tdnn.linear.weight", 3)
+    growth, bottleneck, _ = shape_of(weights, "xvector.block1.tdnnd1.cam_layer.linear_local.weight", 3)
     features["frontend"]["args"]["num_mel_bins"] = inputs // stem * 8
     rules = [
         ("xvector.tdnn.linear", "tdnn.0"),
@@ -43,6 +43,6 @@ def campplus(weights: dict[str, Tensor], features: dict[str, Any]) -> Layout:
             rules += [(f"{theirs}.{old}", f"{ours}.{new}") for old, new in _LAYER.items()]
     args = {
         "stem_channels": stem, "channels": channels, "growth": growth, "bottleneck": bottleneck, "layers": layers,
-        "dilations": _DILATIONS, "embedding_dim": shape_of(weights, "xvector.dense.linear.weight")[0],
+        "dilations": _DILATIONS, "embedding_dim": shape_of(weights, "xvector.dense.linear.weight", 3)[0],
     }  # fmt: skip
     return Layout({"name": "campplus", "args": args}, features, rules)

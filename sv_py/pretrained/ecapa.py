@@ -75,15 +75,16 @@ def ecapa(
         rules += [(f"{prefix}.{old}", f"blocks.{block}.{new}") for old, new in names.inside.items()]
     first = names.block.format(names.first)
     groups = next(name for name, ours in names.inside.items() if ours == f"{_GROUP}.0")
-    channels, bins, _ = shape_of(weights, f"{theirs['conv.0']}.weight")
+    embedding = f"{theirs['embedding.1']}.weight"  # a convolution of SpeechBrain's, a linear layer of others
+    channels, bins, _ = shape_of(weights, f"{theirs['conv.0']}.weight", 3)
     features["frontend"]["args"]["num_mel_bins"] = bins
     known = {
         "channels": channels,
         "scale": 1 + count(weights, f"{first}.{groups}"),
-        "pooled_channels": shape_of(weights, f"{theirs['aggregate.0']}.weight")[0],
+        "pooled_channels": shape_of(weights, f"{theirs['aggregate.0']}.weight", 3)[0],
         "pooled_norm": f"{theirs.get('aggregate.2')}.weight" in weights,
         "pooling": attentive_statistics(weights, theirs["pooling.reduce"], theirs["pooling.expand"], **pooling),
-        "embedding_dim": shape_of(weights, f"{theirs['embedding.1']}.weight")[0],
+        "embedding_dim": shape_of(weights, embedding, 3 if names is SPEECHBRAIN else 2)[0],
         "embedding_norm": f"{theirs.get('embedding.2')}.weight" in weights,
     }
     return Layout({"name": "ecapa_tdnn", "args": known | args}, features, rules)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sv_py.cli import InputError, first_few
 
@@ -14,6 +14,8 @@ _STATISTICS = {  # mean and deviation over time (TSTP), and the linear layer
     "Concat", "Gemm",
 }  # fmt: skip
 _EPSILON = 1e-5  # of our batch norms
+_FRAMES = 120  # of the features that both networks are tried on
+_TOLERANCE = 1e-3  # of the largest difference of two embeddings
 
 
 def read_onnx(path: Path) -> dict[str, Tensor]:
@@ -31,7 +33,12 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
         raise InputError("no such file", path)
     try:
         graph = onnx.load(path, load_external_data=False).graph
+        elsewhere = [part.name for part in graph.initializer if part.data_location == onnx.TensorProto.EXTERNAL]
+        if elsewhere:
+            raise InputError(f"keeps weights in another file: {first_few(elsewhere)}; wanted is one file of all", path)
         tensors = {part.name: torch.from_numpy(onnx.numpy_helper.to_array(part).copy()) for part in graph.initializer}
+    except InputError:
+        raise
     except Exception as error:  # of protobuf, which has no public class for it
         raise InputError(f"damaged or not an ONNX file: {(str(error).splitlines() or ['empty'])[0]}", path) from None
     nodes = list(graph.node)
@@ -62,6 +69,33 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
     if left := tensors.keys() - used.keys():
         raise InputError(f"has weights that nothing known uses: {first_few(sorted(left))}", path)
     return state
+
+
+@torch.inference_mode()
+def check_onnx(path: Path, network: nn.Module, feature_dim: int) -> None:
+    """Raise InputError unless ``network`` computes of two random features (1, T, feature_dim) what the file computes.
+
+    The names and shapes of weights do not tell strides, padding, activations or the order of what is done.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise InputError("needs the package onnxruntime: pip install -r requirements-onnx.txt", path) from None
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        (given,) = session.get_inputs()
+        frames = next((length for length in given.shape[1:2] if isinstance(length, int)), _FRAMES)
+        noise = torch.randn(1, frames, feature_dim, generator=torch.Generator().manual_seed(0))
+        tried = [noise, 3 * noise.cumsum(2) / feature_dim**0.5]
+        theirs = torch.cat([torch.from_numpy(session.run(None, {given.name: x.numpy()})[0]) for x in tried])
+    except Exception as error:  # of ONNX Runtime, which has no public class for it
+        raise InputError(f"ONNX Runtime cannot run it: {str(error).splitlines()[0]}", path) from None
+    ours = network.eval()(torch.cat(tried))
+    if (
+        ours.shape != theirs.shape
+        or not (ours - theirs).abs().max() <= _TOLERANCE * (theirs[0] - theirs[1]).abs().max()
+    ):
+        raise InputError("computes something else than a ResNet of WeSpeaker with its weights", path)
 
 
 def _named_convolutions(trunk: list) -> Iterator[tuple]:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sv_py.cli import InputError, first_few, near_miss
+from sv_py.log import logger
 
 
 @dataclass(frozen=True)
@@ -64,17 +65,21 @@ class Transfer:
 def transfer(weights: dict[str, Tensor], layout: Layout, network: nn.Module) -> Transfer:
     """Fill ``network`` with ``weights``. Raises InputError unless every tensor of both finds its place.
 
-    Shapes must agree, but for axes of length 1: a convolution of one frame is a linear layer.
+    Shapes must agree, but for axes of length 1: a convolution of one frame is a linear layer. Numbers are finite and
+    of floating point, but for counters.
     """
     ours = network.state_dict()
     filled: dict[str, Tensor] = {}
-    used, unused, unknown, misfits = [], [], [], []
+    used, unused, unknown, misfits, strange = [], [], [], [], []
     for theirs, tensor in weights.items():
         name = layout.rename(theirs)
         if name in ours and name not in filled:
+            filled[name] = tensor
             if _significant(tensor) != _significant(ours[name]):
                 misfits.append(f"{theirs} {list(tensor.shape)}, our {name} {list(ours[name].shape)}")
                 continue
+            if ours[name].is_floating_point() and not (tensor.is_floating_point() and tensor.isfinite().all()):
+                strange.append(theirs)
             filled[name] = tensor.reshape(ours[name].shape)
             used.append((theirs, name, "x".join(map(str, tensor.shape)) or "1"))
         elif reason := layout.why_ignored(theirs) or (
@@ -84,13 +89,18 @@ def transfer(weights: dict[str, Tensor], layout: Layout, network: nn.Module) -> 
         else:
             unknown.append(theirs)
     missing = [name for name in ours if name not in filled and not name.endswith("num_batches_tracked")]
-    faults = [
-        f"{len(names)} tensors {what}: {first_few(names)}"
-        for names, what in ((unknown, "unknown here"), (missing, "of ours missing there"), (misfits, "of other shapes"))
-        if names
-    ]
+    kinds = {
+        "unknown here": unknown,
+        "of ours missing there": missing,
+        "of other shapes": misfits,
+        "with NaN, infinite or integer values": strange,
+    }
+    faults = {what: names for what, names in kinds.items() if names}
+    for what, names in faults.items():
+        logger.warning("tensors %s:\n  %s", what, "\n  ".join(names))
     if faults:
-        raise InputError("the weights do not fit: " + "; ".join(faults))
+        listed = "; ".join(f"{len(names)} tensors {what}: {first_few(names)}" for what, names in faults.items())
+        raise InputError(f"the weights do not fit: {listed}")
     network.load_state_dict(ours | filled)
     return Transfer(used, unused)
 
@@ -100,13 +110,16 @@ def _significant(tensor: Tensor) -> list[int]:
 
 
 def count(weights: dict[str, Tensor], pattern: str) -> int:
-    """1 + the largest number that stands for # where names begin with ``pattern``: so many modules there are."""
+    """How many numbers stand for # where names begin with ``pattern``: so many modules there are."""
     begins = re.compile(re.escape(pattern).replace(r"\#", r"(\d+)"))
-    return max((int(m[1]) + 1 for name in weights if (m := begins.match(name))), default=0)
+    return len({m[1] for name in weights if (m := begins.match(name))})
 
 
-def shape_of(weights: dict[str, Tensor], name: str) -> list[int]:
-    """The shape of a tensor that the layout cannot do without. Raises InputError if it is not there."""
+def shape_of(weights: dict[str, Tensor], name: str, axes: int) -> list[int]:
+    """The shape of a tensor that the layout cannot do without. InputError if it is not there or of other dimensions."""
     if name not in weights:
         raise InputError(f"has no {name}{near_miss(name, weights)}")
-    return list(weights[name].shape)
+    shape = list(weights[name].shape)
+    if len(shape) != axes or 0 in shape:
+        raise InputError(f"{name} has the shape {shape}, wanted are {axes} axes that are not empty")
+    return shape

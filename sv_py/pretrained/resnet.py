@@ -8,6 +8,8 @@ from sv_py.cli import InputError
 from sv_py.pretrained.layout import Layout, count, shape_of
 
 USUAL_BINS = 80  # mel filters of all that is published
+_STAGES = 4
+_SHRINKS = 2 ** (_STAGES - 1)  # rows of the features that become one
 
 _POOLING_RULES = [
     ("pooling.attention.0", "pooling.reduce"),
@@ -25,18 +27,13 @@ def resnet(
 
     ``attention``: if empty, SimAM, which has no weights, is assumed of basic blocks with attentive pooling.
     """
-    width = shape_of(weights, f"{front}conv1.weight")[0]
-    shape_of(weights, f"{front}layer1.0.conv1.weight")
-    blocks = []
-    while found := count(weights, f"{front}layer{len(blocks) + 1}.#."):
-        blocks.append(found)
-    shrinks = 2 ** (len(blocks) - 1)
+    width = shape_of(weights, f"{front}conv1.weight", 4)[0]
+    shape_of(weights, f"{front}layer{_STAGES}.0.conv1.weight", 4)
+    blocks = [count(weights, f"{front}layer{stage + 1}.#.") for stage in range(_STAGES)]
     bottleneck = f"{front}layer1.0.conv3.weight" in weights
-    embedding_dim, pooled = shape_of(weights, f"{embedding}.weight")
-    pooling, rows, assumed = _pooling(
-        weights, width * shrinks * (4 if bottleneck else 1), pooled, USUAL_BINS // shrinks
-    )
-    features["frontend"]["args"]["num_mel_bins"] = rows * shrinks
+    embedding_dim, pooled = shape_of(weights, f"{embedding}.weight", 2)
+    pooling, rows, assumed = _pooling(weights, width * _SHRINKS * (4 if bottleneck else 1), pooled)
+    features["frontend"]["args"]["num_mel_bins"] = rows * _SHRINKS
     if not attention:
         attention = "simam" if pooling["name"] == "asp" and not bottleneck else "none"
         assumed.append(f"model.args.attention={attention}, from block and pooling: SimAM has no weights")
@@ -45,7 +42,7 @@ def resnet(
         "pooling": pooling, "embedding_dim": embedding_dim,
     }  # fmt: skip
     rules = [(f"{front}conv1", "conv"), (f"{front}bn1", "bn"), *_POOLING_RULES, (embedding, "embedding")]
-    for stage in range(len(blocks)):
+    for stage in range(_STAGES):
         theirs, ours = f"{front}layer{stage + 1}.#", f"stages.{stage}.#"
         rules += [(f"{theirs}.{part}#", f"{ours}.{part}#") for part in ("conv", "bn")]
         rules += [(f"{theirs}.{part}.#", f"{ours}.shortcut.#") for part in ("shortcut", "downsample")]
@@ -54,15 +51,14 @@ def resnet(
 
 def attentive_statistics(weights: dict[str, Tensor], reduce: str, expand: str, **args: Any) -> dict[str, Any]:
     """Attentive statistics pooling with the two layers of these names; whether it sees context is in their shapes."""
-    hidden, inputs, *_ = shape_of(weights, f"{reduce}.weight")
-    context = inputs == 3 * shape_of(weights, f"{expand}.weight")[0]
+    hidden, inputs, _ = shape_of(weights, f"{reduce}.weight", 3)
+    context = inputs == 3 * shape_of(weights, f"{expand}.weight", 3)[0]
     return {"name": "asp", "args": {"attention_channels": hidden, "context": context} | args}
 
 
-def _pooling(
-    weights: dict[str, Tensor], channels: int, pooled: int, usual: int
-) -> tuple[dict[str, Any], int, list[str]]:
-    """The pooling of ``channels`` to ``pooled`` values; the rows of the map, ``usual`` if unknown; what is assumed."""
+def _pooling(weights: dict[str, Tensor], channels: int, pooled: int) -> tuple[dict[str, Any], int, list[str]]:
+    """The pooling of ``channels`` to ``pooled`` values; the rows of the map, the usual if unknown; what is assumed."""
+    usual = USUAL_BINS // _SHRINKS
     for reduce, expand, args in (
         ("pooling.attention.0", "pooling.attention.3", {"bottleneck": "relu_bn", "floor": 1e-5}),
         ("pool.linear1", "pool.linear2", {"bottleneck": "tanh", "floor": 1e-7}),
@@ -72,11 +68,9 @@ def _pooling(
     if pooled == 2 * channels:
         return {"name": "gsp"}, usual, [f"features.frontend.args.num_mel_bins={USUAL_BINS}: statistics of all rows"]
     if pooled == channels * usual:
-        return (
-            {"name": "tap"},
-            usual,
-            [f"model.args.pooling={{name: tap}}: as many values as {USUAL_BINS} bins give"],
-        )
+        other = f"tsp has them of {USUAL_BINS // 2} bins"
+        assumed = f"model.args.pooling={{name: tap}}: as many values as {USUAL_BINS} bins give, but {other}"
+        return {"name": "tap"}, usual, [assumed]
     if pooled % (2 * channels):
         raise InputError(f"a pooling that is not known here, of {channels} channels to {pooled} values")
     return {"name": "tsp"}, pooled // (2 * channels), []

@@ -28,9 +28,9 @@ def layout(weights: dict[str, Tensor]) -> Layout:
 def _eres2netv2(weights: dict[str, Tensor], features: dict[str, Any]) -> Layout:
     if "seg_2.weight" in weights:
         raise InputError("two_emb_layer: a network with two embedding layers, which is not known here")
-    width = shape_of(weights, "conv1.weight")[0]
-    expansion = shape_of(weights, "layer1.0.conv3.weight")[0] // width
-    embedding_dim, pooled = shape_of(weights, "seg_1.weight")
+    width = shape_of(weights, "conv1.weight", 4)[0]
+    expansion = shape_of(weights, "layer1.0.conv3.weight", 4)[0] // width
+    embedding_dim, pooled = shape_of(weights, "seg_1.weight", 2)
     features["frontend"]["args"]["num_mel_bins"] = pooled * 8 // (2 * 8 * width * expansion)
     rules = [
         ("conv1", "stem.0"), ("bn1", "stem.1"), ("layer3_ds", "downsample"), ("seg_1", "embedding"),
@@ -41,7 +41,7 @@ def _eres2netv2(weights: dict[str, Tensor], features: dict[str, Any]) -> Layout:
     args = {
         "width": width,
         "blocks": [count(weights, f"layer{stage + 1}.#.") for stage in range(_STAGES)],
-        "base_width": -(-shape_of(weights, "layer4.0.convs.0.weight")[0] * 64 // (8 * width)),  # theirs rounds down
+        "base_width": -(-shape_of(weights, "layer4.0.convs.0.weight", 4)[0] * 64 // (8 * width)),  # theirs rounds down
         "scale": count(weights, "layer1.0.convs.#"),
         "expansion": expansion,
         "embedding_dim": embedding_dim,

@@ -1,6 +1,8 @@
 """Others' checkpoints become ours: names and shapes of each layout with random weights, and what must be refused."""
 
+import random
 import sys
+import tarfile
 import zipfile
 
 import pytest
@@ -18,6 +20,7 @@ from torch import nn
 
 from sv_py import import_checkpoint
 from sv_py.cli import InputError
+from sv_py.pretrained.files import read_weights
 from sv_py.pretrained.folded import read_onnx
 from sv_py.train.model import load_model
 
@@ -111,6 +114,13 @@ def test_what_weights_do_not_tell_can_be_said(call, put):
     assert model.config.features.frontend.args.normalise == "max"
     with pytest.raises(InputError, match=r"--set model\.args\.atention=none: unknown key .*did you mean 'attention'"):
         call("voxblink2", file, "--set", "model.args.atention=none")
+    with pytest.raises(InputError, match=r"tensors of other shapes: .*our pooling\.reduce\.weight"):
+        call("voxblink2", file, "--set", "features.frontend.args.num_mel_bins=64")
+    with pytest.raises(InputError, match=r"--set features\.vad: .*--apply-vad true"):
+        call("voxblink2", file, "--set", "features.vad=true")
+    options = ["--set", "model.args.pooling.name=tsp", "--set", "features.frontend.args.num_mel_bins=40"]
+    model, _ = call("wespeaker", put(WeSpeakerResNet(pooling="TAP").state_dict()), *options)
+    assert model.network(torch.randn(1, 50, 40)).shape == (1, 12)
 
 
 def test_a_front_end_that_is_not_ours_is_refused(call, put, tmp_path):
@@ -130,10 +140,16 @@ def test_every_tensor_must_find_its_place(call, put, tmp_path):
         (state | {"layer2.1.bn7.bias": torch.ones(3)}, r"1 tensors unknown here: layer2\.1\.bn7\.bias"),
         (
             state | {"layer2.1.bn1.bias": torch.ones(3)},
-            r"1 tensors of other shapes: layer2\.1\.bn1\.bias \[3\]",
+            r"fit: 1 tensors of other shapes: layer2\.1\.bn1\.bias \[3\]",
         ),
         (state | {"layer2.0.downsample.1.bias": torch.ones(8)}, "1 tensors unknown here: layer2.0.downsample"),
         (state | {"seg_1.weight": torch.ones(12, 999)}, "a pooling that is not known here, of 32 channels to 999"),
+        (state | {"layer1.99999999999.conv1.weight": torch.ones(1)}, r"1 tensors unknown here: layer1\.99999999999"),
+        (state | {"layer5.0.conv1.weight": torch.ones(1)}, r"fit: 1 tensors unknown here: layer5\.0\.conv1\.weight$"),
+        (state | {"conv1.weight": torch.ones(4)}, r"conv1\.weight has the shape \[4\], wanted are 4 axes"),
+        (state | {"seg_1.weight": torch.ones(12, 0)}, r"seg_1\.weight has the shape \[12, 0\], wanted are 2 axes"),
+        (state | {"bn1.bias": torch.full((4,), torch.nan)}, "1 tensors with NaN, infinite or integer values: bn1.bias"),
+        (state | {"bn1.bias": torch.ones(4, dtype=torch.int8)}, "1 tensors with NaN, infinite or integer values: bn1"),
         (state | {"seg_2.weight": torch.ones(12, 12)}, "two_emb_layer"),
         ({key.replace("seg_1", "seg_0"): value for key, value in state.items()}, "none of WeSpeaker's networks"),
         ({key: value for key, value in state.items() if key != "conv1.weight"}, r"theirs\.pt: has no conv1\.weight"),
@@ -141,6 +157,13 @@ def test_every_tensor_must_find_its_place(call, put, tmp_path):
         with pytest.raises(InputError, match=message):
             call("wespeaker", put(changed))
     assert not (tmp_path / "ours.pt").exists()
+
+
+def test_all_tensors_that_do_not_fit_are_told(call, put, caplog):
+    state = WeSpeakerResNet().state_dict() | {f"more.{number}": torch.ones(1) for number in range(9)}
+    with pytest.raises(InputError, match=r"9 tensors unknown here: more\.0, more\.1, more\.2 and 6 more"):
+        call("wespeaker", put(state))
+    assert all(f"  more.{number}" in caplog.text for number in range(9))
 
 
 def test_code_in_a_file_is_refused_and_not_run(call, put, tmp_path):
@@ -153,7 +176,8 @@ def test_code_in_a_file_is_refused_and_not_run(call, put, tmp_path):
     with pytest.raises(InputError, match=r"holds pickled objects .torch\.nn\.modules\.linear\.Linear., and"):
         call("wespeaker", put(nn.Linear(2, 2)))
     with zipfile.ZipFile(tmp_path / "program.pt", "w") as archive:
-        archive.writestr("program/constants.pkl", "")  # as torch.jit.save has it
+        for name, text in (("constants.pkl", ""), ("version", "3")):  # as torch.jit.save has them
+            archive.writestr(f"program/{name}", text)
     with pytest.raises(InputError, match=r"program\.pt: is a TorchScript program, which is code"):
         call("wespeaker", tmp_path / "program.pt")
     assert not (tmp_path / "run").exists() and not (tmp_path / "ours.pt").exists()
@@ -162,7 +186,10 @@ def test_code_in_a_file_is_refused_and_not_run(call, put, tmp_path):
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"epoch": 3, "conv1.weight": torch.ones(1)}, "holds more than tensors: epoch"),
+        ({"epoch": 3, "conv1.weight": torch.ones(1)}, "holds more than tensors by name: epoch"),
+        ({3: torch.ones(1)}, "holds more than tensors by name: 3"),
+        ({"conv1.weight": torch.eye(2).to_sparse()}, r"holds more than tensors by name: conv1\.weight"),
+        ({"conv1.weight": torch.ones(1, device="meta")}, r"holds more than tensors by name: conv1\.weight"),
         ([torch.ones(1)], "holds no tensors by name, but a list"),
         ({}, "holds no tensors by name"),
     ],
@@ -179,10 +206,62 @@ def test_a_damaged_or_absent_file_is_told(call, put, tmp_path):
         call("wespeaker", file)
     with pytest.raises(InputError, match=r"gone\.pt: no such file"):
         call("wespeaker", tmp_path / "gone.pt")
+    file.write_bytes(b"")
+    with pytest.raises(InputError, match=r"theirs\.pt: truncated or not a file of tensors: empty"):
+        call("wespeaker", file)
+    file.write_text("<!DOCTYPE html>")  # what a browser without a login saves
+    with pytest.raises(InputError, match=r"theirs\.pt: is not of torch\.save, or holds pickled objects"):
+        call("wespeaker", file)
 
 
-def test_weights_beside_other_things_are_found(call, put):
-    model, _ = call("wespeaker", put({"state_dict": WeSpeakerResNet().state_dict(), "epoch": 3}))
+def test_damaged_bytes_are_never_a_crash(put):
+    whole = put(WeSpeakerResNet(blocks=(1, 1, 1, 1)).state_dict()).read_bytes()
+    chance = random.Random(0)
+    for number in range(100):
+        data = bytearray(whole)
+        for _ in range(10):  # in the pickle at the beginning, or in the zip file's directory at the end
+            data[chance.randrange(3000) - 3000 * (number % 2)] = chance.randrange(256)
+        file = put({})
+        file.write_bytes(data)
+        try:
+            read_weights(file)
+        except InputError as error:
+            assert str(error).startswith(str(file))
+
+
+def test_the_format_before_pytorch_0_4_is_named(call, tmp_path):
+    with tarfile.open(tmp_path / "old.pt", "w") as archive:
+        for name in ("sys_info", "pickle", "storages", "tensors"):
+            archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(InputError, match=r"old\.pt: has a format from before PyTorch 0\.4"):
+        call("wespeaker", tmp_path / "old.pt")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_become_float32(dtype, call, put):
+    state = WeSpeakerResNet().state_dict()
+    halved = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()}
+    model, _ = call("wespeaker", put(halved))
+    assert model.network.conv.weight.dtype == torch.float32
+    assert torch.equal(model.network.conv.weight, halved["conv1.weight"].float())
+
+
+def test_neither_the_file_that_is_read_nor_a_folder_becomes_the_model(call, put, tmp_path):
+    torch.save(WeSpeakerResNet().state_dict(), tmp_path / "ours.pt")
+    before = (tmp_path / "ours.pt").read_bytes()
+    with pytest.raises(InputError, match=r"ours\.pt: is the file that is read"):
+        call("wespeaker", tmp_path / "ours.pt")
+    assert (tmp_path / "ours.pt").read_bytes() == before
+    (tmp_path / "ours.pt").unlink()
+    (tmp_path / "ours.pt").mkdir()
+    with pytest.raises(InputError, match=r"ours\.pt: is a folder"):
+        call("wespeaker", put(WeSpeakerResNet().state_dict()))
+
+
+@pytest.mark.parametrize("prefix", ["", "_orig_mod.", "module._orig_mod."])
+def test_weights_beside_other_things_are_found(prefix, call, put):
+    state = {f"{prefix}{key}": value for key, value in WeSpeakerResNet().state_dict().items()}
+    model, _ = call("wespeaker", put({"model": {"state_dict": state}, "epoch": 3}))
     assert model.config.model.args.width == 4
 
 
@@ -230,6 +309,29 @@ def test_onnx_of_another_network_is_refused(export, tmp_path):
     (tmp_path / "x.onnx").write_bytes(b"no protobuf")
     with pytest.raises(InputError, match=r"x\.onnx: damaged or not an ONNX file"):
         read_onnx(tmp_path / "x.onnx")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_graph_that_computes_something_else_with_fitting_weights_is_refused(export, call, tmp_path):
+    import onnx
+
+    file = export(settle(WeSpeakerResNet(blocks=(1, 1, 1, 1))))
+    onnx.save(onnx.load(file), tmp_path / "two.onnx", save_as_external_data=True, location="weights", size_threshold=10)
+    with pytest.raises(InputError, match=r"two\.onnx: keeps weights in another file: "):
+        call("wespeaker", tmp_path / "two.onnx")
+    model = onnx.load(file)
+    relu = next(node for node in model.graph.node if node.op_type == "Relu")
+    for node in model.graph.node:
+        node.input[:] = [relu.input[0] if name == relu.output[0] else name for name in node.input]
+    model.graph.node.remove(relu)
+    onnx.save(model, file)
+    with pytest.raises(InputError, match="computes something else than a ResNet of WeSpeaker"):
+        call("wespeaker", file)
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    onnx.save(model, file)
+    with pytest.raises(InputError, match="ONNX Runtime cannot run it: "):
+        call("wespeaker", file)
+    assert not (tmp_path / "ours.pt").exists()
 
 
 def test_without_the_package_onnx_it_is_said_how_to_get_it(monkeypatch, tmp_path):

@@ -46,3 +46,8 @@ def test_margins_grow_between_the_epochs_of_their_ramp():
     assert [margin_share(phase, epoch) for epoch in (0, 2, 2.5, 3, 4, 9)] == [0, 0, 0.25, 0.5, 1, 1]
     assert [margin_share(Phase("a", epochs=10, margin_ramp=(2, 2)), epoch) for epoch in (1, 2)] == [0, 1]
     assert margin_share(Phase("a", epochs=1), 0) == 1
+
+
+def test_a_phase_replaces_those_margins_that_it_names():
+    assert Phase("a", epochs=1, margin=0.5, inter_topk_margin=0.0).margins == {"margin": 0.5, "inter_topk_margin": 0.0}
+    assert Phase("a", epochs=1).margins == {}

@@ -68,6 +68,41 @@ def test_a_checkpoint_of_theirs_is_imported_and_evaluated(recipe, root, run, che
     assert not (recipe / "exp/ecapa_mini").exists()
 
 
+def test_nothing_of_a_model_is_set_and_lists_that_changed_are_told(recipe, root, run, checkpoint, listed, tmp_path):
+    copy, model = shutil.copytree(listed, tmp_path / "copy"), tmp_path / "vb2.pt"
+    imported = [sys.executable, "-m", "sv_py.import_checkpoint", "--kind", "voxblink2", checkpoint, model]
+    run(*imported, PYTHONPATH=root)
+    choices = [recipe / "run.sh", "--corpus-dir", copy, "--nj", 1, "--gpu", 0, "--model", model, "--stop-stage", 1]
+    for changed in ("features.frontend.args.normalise=max", "features.vad=true", "features.cmn=none"):
+        done = run(*choices, "--set", changed, code=1)
+        assert "trained with another model, features or data.source, which --set cannot change" in done.stderr
+    assert not (recipe / "exp").exists()
+    run(*choices)
+    with open(copy / "trials", "a") as file:
+        file.write("1 nobody somebody\n")
+    done = run(*choices, code=1)
+    assert "stage 1 (prepare_wav_list) is done, but not with these inputs" in done.stderr
+    assert f"  {copy}/trials\n" in done.stderr
+    run(root / "local/prepare_wav_list.sh", "--corpus-dir", copy, "--drop-unknown", "true", recipe / "data")
+    run(recipe / "run.sh", "--corpora", "", *choices[3:], "--stop-stage", 2)  # as the README says
+    assert (recipe / "data/wav_list/audio.scp").exists()
+
+
+def test_utterances_that_are_called_like_files_get_ids(root, run, listed, tmp_path):
+    copy = shutil.copytree(listed, tmp_path / "copy")
+    rows = [line.split() for line in (listed / "wav.scp").read_text().splitlines()]
+    (copy / "wav.scp").write_text("".join(f"speaker/{utt}.wav {place}\n" for utt, place in reversed(rows)))
+    trials = [line.split() for line in (listed / "trials").read_text().splitlines()]
+    lines = [f"{label} speaker/{one}.wav speaker/{other}.wav\n" for label, one, other in trials]
+    (copy / "trials").write_text("".join([*lines, "0 speaker/none.wav speaker/nobody.wav\n"]))
+    prepare = [root / "local/prepare_wav_list.sh", "--corpus-dir", copy, "data"]
+    assert "trials:67: 1 of 67 trials name utterances" in run(*prepare, code=1).stderr
+    run(*prepare[:-1], "--drop-unknown", "true", "data")
+    written = (tmp_path / "data/wav_list/trials").read_text().splitlines()
+    assert len(written) == 66 and written[0].startswith(f"speaker-{trials[0][1]} speaker-{trials[0][2]} ")
+    run(root / "utils/validate_data_dir.sh", "--no-feats", "data/wav_list")
+
+
 def test_the_recipe_without_a_model_says_what_it_wants(recipe, run, listed):
     done = run(recipe / "run.sh", "--corpus-dir", listed, code=1)
     assert "--model a trained model" in done.stderr
@@ -95,7 +130,9 @@ def test_trials_of_unknown_utterances_are_counted_and_refused_or_left_out(root, 
             "a wav/none.flac\nb /none.wav\n",
             r"wav.scp: 2 of 2 audio files are not there: wav/none.flac, /none.wav",
         ),
-        ("wav.scp", "a/b wav.scp\n", "wav.scp:1: utterance id 'a/b' holds '/'"),
+        ("wav.scp", "../b wav.scp\n", "wav.scp:1: utterance id '..-b' holds '/' or '..'"),
+        ("wav.scp", "a/b.wav wav.scp\na-b wav.scp\n", "wav.scp:2: 'a-b', as 'a-b' is called here, a second time"),
+        ("wav.scp", "a wav.scp\r\n", "wav.scp:1: carriage return"),
         ("wav.scp", "a wav.scp\na trials\n", "wav.scp:2:"),
         ("trials", "1 an a\n2 an b\n", "trials:2: expected"),
         ("trials", "", "trials: is empty"),
