@@ -3,7 +3,7 @@
 A batch is 32 crops of 200 frames; a training step is forward, backward and SGD with the additive angular margin head of
 5,994 speakers. For ResNet34 and ECAPA-TDNN the same layouts are also written in the usual way, below, and trained by a
 plain loop; SpeechBrain's ECAPA-TDNN is brought by pip, or lies in the folder SPEECHBRAIN. Everything that is compared
-is timed in turn, and the best of several times counts. Arguments: stems of conf/ instead of the light ones, or --all.
+is timed in turn, and the best of up to three times counts. Arguments: stems of conf/ instead of the light ones, --all.
 Prints one JSON line per figure.
 """
 
@@ -31,7 +31,8 @@ from sv_py.losses import HEADS, LOSSES
 from sv_py.models import BACKBONES
 from sv_py.train import OPTIMIZERS
 
-BATCH, FRAMES, SPEAKERS, ROUNDS = 32, 200, 5994, 3
+BATCH, FRAMES, SPEAKERS = 32, 200, 5994
+ROUNDS, PATIENCE = 3, 15.0  # times that everything is called, and seconds after which heavy networks are called no more
 CONF = Path(__file__).resolve().parents[1] / "conf"
 LIGHT = [
     "resnet34", "ecapa_tdnn_512", "ecapa_tdnn_1024", "ecapa_tdnn_speechbrain", "bilstm", "thin_resnet34_ghostvlad",
@@ -233,7 +234,10 @@ def fetch_speechbrain(folder: str) -> str | None:
 def seconds(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
     """The best time of each call; they are called in turn, so that all are disturbed alike."""
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(1 + ROUNDS):  # the first is to warm up
+    begin = time.perf_counter()
+    for number in range(1 + ROUNDS):  # the first is to warm up
+        if number > 1 and time.perf_counter() - begin > PATIENCE:
+            break
         for name, call in calls.items():
             start = time.perf_counter()
             call()
@@ -258,7 +262,7 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stems", nargs="*", default=LIGHT, help="of conf/*.yaml")
-    parser.add_argument("--all", action="store_true", help="every YAML of conf/, for a quarter of an hour")
+    parser.add_argument("--all", action="store_true", help="every YAML of conf/, for half an hour")
     args = parser.parse_args()
     stems = sorted(path.stem for path in CONF.glob("*.yaml") if "mini" not in path.stem) if args.all else args.stems
     with tempfile.TemporaryDirectory() as folder:

@@ -40,7 +40,7 @@ class ContextMask(nn.Module):
     def _means(self, x: Tensor) -> Tensor:
         """The mean of each segment, of which the last may be short.
 
-        Not by avg_pool1d's ceil_mode: ONNX Runtime up to 1.18 divides the last one's sum by a whole segment's length.
+        Not by avg_pool1d's ceil_mode: ONNX Runtime up to 1.20 divides the last one's sum by a whole segment's length.
         """
         filled = x.new_ones(1, 1, x.shape[-1])
         sums, shares = (F.avg_pool1d(F.pad(y, (0, self.segment - 1)), self.segment) for y in (x, filled))
