@@ -1,9 +1,10 @@
 """How many 2-second crops a second does each backbone of conf/ embed, and train on, in float32 and in bfloat16?
 
-A batch is 32 crops of 200 frames; a training step is forward, backward and SGD with the additive angular margin head of
-5,994 speakers. For ResNet34 and ECAPA-TDNN the same layouts are also written in the usual way, below, and trained by a
-plain loop; SpeechBrain's ECAPA-TDNN is brought by pip, or lies in the folder SPEECHBRAIN. Everything that is compared
-is timed in turn, and the best of up to three times counts. Arguments: stems of conf/ instead of the light ones, --all.
+A batch is 32 crops of 200 frames, unless --batch says otherwise: the deepest networks need more memory for 32 than a
+small machine has. A training step is forward, backward and SGD with the additive angular margin head of 5,994
+speakers. For ResNet34 and ECAPA-TDNN the same layouts are also written in the usual way, below, and trained by a plain
+loop; SpeechBrain's ECAPA-TDNN is brought by pip, or lies in the folder SPEECHBRAIN. Everything that is compared is
+timed in turn, and the best of up to three times counts. Arguments: stems of conf/ instead of the light ones, --all.
 Prints one JSON line per figure.
 """
 
@@ -31,7 +32,7 @@ from sv_py.losses import HEADS, LOSSES
 from sv_py.models import BACKBONES
 from sv_py.train import OPTIMIZERS
 
-BATCH, FRAMES, SPEAKERS = 32, 200, 5994
+FRAMES, SPEAKERS = 200, 5994
 ROUNDS, PATIENCE = 3, 15.0  # times that everything is called, and seconds after which heavy networks are called no more
 CONF = Path(__file__).resolve().parents[1] / "conf"
 LIGHT = [
@@ -150,10 +151,12 @@ class PlainHead(nn.Module):
 class Work:
     """A network with its head and its optimiser; ``precision`` is that of autocast."""
 
-    def __init__(self, network: nn.Module, head: Callable, optimizers: list, feature_dim: int, bfloat16: bool = False):
+    def __init__(
+        self, network: nn.Module, head: Callable, optimizers: list, batch: int, feature_dim: int, bfloat16: bool = False
+    ):
         self.network, self.head, self.optimizers, self.bfloat16 = network.train(), head, optimizers, bfloat16
         torch.manual_seed(0)
-        self.feats, self.labels = torch.randn(BATCH, FRAMES, feature_dim), torch.randint(SPEAKERS, (BATCH,))
+        self.feats, self.labels = torch.randn(batch, FRAMES, feature_dim), torch.randint(SPEAKERS, (batch,))
 
     def embed(self) -> Tensor:
         """The embeddings of the batch, as what the head sees."""
@@ -178,7 +181,7 @@ class Work:
         self.network.train()
 
 
-def of_conf(stem: str, bfloat16: bool) -> Work:
+def of_conf(stem: str, batch: int, bfloat16: bool) -> Work:
     """The experiment conf/<stem>.yaml."""
     config = load(CONF / f"{stem}.yaml")
     feature_dim = FRONTENDS.build(*front_end(config, None)).feature_dim
@@ -189,14 +192,14 @@ def of_conf(stem: str, bfloat16: bool) -> Work:
     head = HEADS.build("full", arguments, loss=loss, embedding_dim=network.head_dim, speakers=names, seed=0)
     arguments = OPTIMIZERS.arguments("sgd")()
     optimizers = [OPTIMIZERS.build("sgd", arguments, parameters=part.parameters()) for part in (network, head)]
-    return Work(network, lambda x, labels: head(x, labels)[0], optimizers, feature_dim, bfloat16)
+    return Work(network, lambda x, labels: head(x, labels)[0], optimizers, batch, feature_dim, bfloat16)
 
 
-def plain(network: nn.Module) -> Work:
+def plain(network: nn.Module, batch: int) -> Work:
     """A network with a plain head and plain SGD."""
     head = PlainHead(network.head_dim)
     parameters = [*network.parameters(), *head.parameters()]
-    return Work(network, head, [torch.optim.SGD(parameters, lr=0.0, momentum=0.9, weight_decay=1e-4)], 80)
+    return Work(network, head, [torch.optim.SGD(parameters, lr=0.0, momentum=0.9, weight_decay=1e-4)], batch, 80)
 
 
 def speechbrain(folder: str) -> nn.Module:
@@ -245,14 +248,14 @@ def seconds(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
     return {name: min(values[1:]) for name, values in times.items()}
 
 
-def figures(stem: str, peers: dict[str, Work]) -> Iterator[tuple[str, float, str]]:
+def figures(stem: str, batch: int, peers: dict[str, Work]) -> Iterator[tuple[str, float, str]]:
     """(figure, value, unit) of a layout."""
-    works = {"float32": of_conf(stem, False), "bfloat16": of_conf(stem, True)} | peers
+    works = {"float32": of_conf(stem, batch, False), "bfloat16": of_conf(stem, batch, True)} | peers
     forward = seconds({name: work.infer for name, work in works.items()})
     step = seconds({name: work.train for name, work in works.items()})
     for name in works:
-        yield f"{stem}, {name}: forward", BATCH / forward[name], "utt/s"
-        yield f"{stem}, {name}: training", BATCH / step[name], "utt/s"
+        yield f"{stem}, {name}: forward", batch / forward[name], "utt/s"
+        yield f"{stem}, {name}: training", batch / step[name], "utt/s"
     for peer in peers:
         for name in ("float32", "bfloat16"):
             yield f"{stem}, {name}: training over that of {peer}", step[peer] / step[name], "1"
@@ -263,18 +266,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stems", nargs="*", default=LIGHT, help="of conf/*.yaml")
     parser.add_argument("--all", action="store_true", help="every YAML of conf/, for half an hour")
+    parser.add_argument("--batch", type=int, default=32, help="crops of a batch")
     args = parser.parse_args()
     stems = sorted(path.stem for path in CONF.glob("*.yaml") if "mini" not in path.stem) if args.all else args.stems
     with tempfile.TemporaryDirectory() as folder:
         for stem in stems:
             peers = {}
             if stem == "resnet34":
-                peers = {"a plain loop": plain(PlainResNet34())}
+                peers = {"a plain loop": plain(PlainResNet34(), args.batch)}
             elif stem == "ecapa_tdnn_1024":
-                peers = {"a plain loop": plain(PlainECAPA())}
+                peers = {"a plain loop": plain(PlainECAPA(), args.batch)}
                 if place := fetch_speechbrain(folder):
-                    peers["SpeechBrain's"] = plain(speechbrain(place))
-            for figure, value, unit in figures(stem, peers):
+                    peers["SpeechBrain's"] = plain(speechbrain(place), args.batch)
+            for figure, value, unit in figures(stem, args.batch, peers):
                 line = {"bench": "backbones", "figure": figure, "value": round(value, 2), "unit": unit}
                 print(json.dumps(line), flush=True)
 
