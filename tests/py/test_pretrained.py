@@ -86,3 +86,10 @@ def test_embeddings_are_those_of_onnx_runtime(imported, public_models):
     session = onnxruntime.InferenceSession(public_models / WEIGHTS[name].file, options)
     for utt, frames in feats.items():
         assert cosine(session.run(None, {"feats": frames.numpy()})[0][0], embeddings[utt]) >= 0.9999, utt
+
+
+def test_what_the_weights_of_campplus_cannot_tell_is_said(public_models):
+    weights = WEIGHTS["3dspeaker-campplus"]
+    for kind, keys in (("3dspeaker", ["rectified"]), ("wespeaker", ["rectified", "window_type"])):
+        _, layout, _ = import_weights(kind, public_models / weights.file, [])
+        assert [assumption.partition("=")[0].rpartition(".")[2] for assumption in layout.assumed] == keys
