@@ -1,5 +1,6 @@
 """The training loop: the same bits after any interruption, refusal of what does not fit, checkpoints that survive."""
 
+import itertools
 import json
 import os
 import shutil
@@ -278,6 +279,21 @@ def test_a_foreign_file_is_no_checkpoint(tmp_path, content):
     (tmp_path / "x.pt").write_bytes(content)
     with pytest.raises(InputError, match="not a checkpoint"):
         checkpoint.load(tmp_path / "x.pt")
+
+
+def test_damaged_bytes_of_a_checkpoint_are_an_input_error_or_do_no_harm(tmp_path):
+    state = {"config": {"a": [1, 2.5, "x"]}, "model": {"weight": torch.arange(6.0).view(2, 3)}}
+    checkpoint.save(tmp_path / "x.pt", state)
+    whole = (tmp_path / "x.pt").read_bytes()
+    begin = whole.index(b"data.pkl")  # whose bytes say how everything is put together
+    refused = 0
+    for place, value in itertools.product(range(begin, begin + 300), b".R\x85"):
+        (tmp_path / "x.pt").write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+        try:
+            checkpoint.load(tmp_path / "x.pt")
+        except InputError:
+            refused += 1
+    assert refused > 500
 
 
 def test_a_foreign_state_dict_is_no_checkpoint(tmp_path):
