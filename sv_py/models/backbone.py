@@ -25,6 +25,15 @@ class Backbone(nn.Module):
         return embeddings
 
 
+def repeated(values: Tensor, least: int) -> Tensor:
+    """``values`` (B, N, ...), repeated along N to ``least`` if they are fewer. An export keeps N open."""
+    if least == 1:
+        return values
+    count = values.shape[1]
+    places = torch.arange(torch.sym_max(count, least), device=values.device)
+    return values[:, places % torch.full((), count, device=values.device)]
+
+
 def store_channels_last(network: nn.Module) -> None:
     """Let 2-D convolutions work with the channels last in memory: two thirds of the time per training step on a CPU.
 

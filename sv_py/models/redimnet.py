@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sv_py.cli import InputError
 from sv_py.models.arguments import POOLINGS, ReDimNet2Arguments
-from sv_py.models.backbone import Backbone
+from sv_py.models.backbone import Backbone, store_channels_last
 
 HEADS = 4  # of the self-attention
 KERNELS = (7, 19, 31, 59)  # frames of the convolutions before it
@@ -129,7 +129,7 @@ class Stage(nn.Module):
         self.layers.extend(Block(wide) for _ in range(blocks))
         if expansion != 1:
             self.layers.extend([nn.Conv2d(wide, outputs, 1), nn.BatchNorm2d(outputs, EPSILON)])
-        self.layers.to(memory_format=torch.channels_last)
+        store_channels_last(self.layers)
         self.context = context
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import nn
 
 from sv_py.features.cmn import normalise
 from sv_py.features.frames import FULL_SCALE, FrontEnd
-from sv_py.models.backbone import Backbone
+from sv_py.models.backbone import Backbone, repeated
 from sv_py.schema import Features
 
 
@@ -29,17 +29,9 @@ class Embedder(nn.Module):
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """The embeddings."""
-        waveform = FULL_SCALE * _repeated(waveform, self.frontend.num_samples(1))
+        waveform = FULL_SCALE * repeated(waveform, self.frontend.num_samples(1))
         frames = normalise(self.frontend.at_once(waveform), self.options.cmn, self.options.cmn_window)
-        return self.network(_repeated(frames, self.network.min_frames))
-
-
-def _repeated(values: torch.Tensor, least: int) -> torch.Tensor:
-    """``values`` (B, N, ...), repeated along N to ``least`` if they are fewer. An export keeps N open."""
-    if least == 1:
-        return values
-    count = values.shape[1]
-    return values[:, torch.arange(torch.sym_max(count, least)) % torch.full((), count)]
+        return self.network(repeated(frames, self.network.min_frames))
 
 
 class MatrixPowerSpectrum(nn.Module):

@@ -96,7 +96,7 @@ class Trainer:
             if self.phase < len(self.config.phases):
                 self.head.select(self._classes_of(self.config.phases[self.phase]))
             self._new_optimizers()
-        checkpoint.save(self.folder / "final.pt", self._identity() | {"model": self.network.state_dict()})
+        checkpoint.save(self.folder / "final.pt", self._identity() | self._weights())
 
     def _run_epoch(self, phase: Phase) -> None:
         data = self.config.data
@@ -185,18 +185,20 @@ class Trainer:
         """What a checkpoint says of the run that it belongs to."""
         return {
             "config": to_dict(self.config), "speakers": self.classes, "feats_id": self.utterances.id,
-            "feature_dim": self.feature_dim, "head": self.head.full_state(),
+            "feature_dim": self.feature_dim,
         }  # fmt: skip
+
+    def _weights(self) -> dict:
+        return {"head": self.head.full_state(), "model": self.network.state_dict()}
 
     def _folder(self, phase: Phase) -> Path:
         return self.folder / "phases" / phase.name / "checkpoints"
 
     def _save(self, steps: int) -> None:
         phase = self.config.phases[self.phase]
-        state = self._identity() | {
-            "model": self.network.state_dict(), "optimizer": self.optimizers[0].state_dict(), "phase": self.phase,
-            "epoch": self.epoch, "step": self.step, "sums": self.sums, "seconds": self.seconds,
-            "history": self.history, "unreadable": self.unreadable,
+        state = self._identity() | self._weights() | {
+            "optimizer": self.optimizers[0].state_dict(), "phase": self.phase, "epoch": self.epoch, "step": self.step,
+            "sums": self.sums, "seconds": self.seconds, "history": self.history, "unreadable": self.unreadable,
         }  # fmt: skip
         checkpoint.save_step(self._folder(phase), self.epoch * steps + self.step, state)
 

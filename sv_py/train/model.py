@@ -11,7 +11,7 @@ from sv_py.config import from_dict
 from sv_py.data.dataset import AudioSet, FeatureSet
 from sv_py.features.arguments import FrameArguments, same_features
 from sv_py.models import BACKBONES
-from sv_py.models.backbone import Backbone
+from sv_py.models.backbone import Backbone, repeated
 from sv_py.schema import Config
 from sv_py.train import checkpoint
 
@@ -74,9 +74,7 @@ def embed(network: Backbone, utterances: FeatureSet | AudioSet, utt: str, device
     One utterance at a time: the result does not depend on which others are extracted with it, to the bit.
     """
     frames = torch.from_numpy(utterances.read(utt)).to(device)
-    if 0 < len(frames) < network.min_frames:  # repeated, as in training
-        frames = frames.repeat(-(-network.min_frames // len(frames)), 1)[: network.min_frames]
-    embedding = network(frames[None])[0].float().cpu().numpy()
+    embedding = network(repeated(frames[None], network.min_frames))[0].float().cpu().numpy()
     if not np.isfinite(embedding).all():
         raise InputError(f"'{utt}': its embedding is not finite")
     return embedding

