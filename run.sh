@@ -16,16 +16,19 @@ set=()                            # overrides one key of it, e.g. --set seed=1; 
 tag=                              # name of the experiment's folder in exp/; if empty, that of the config or model
 corpora=mini                      # corpora to prepare if a set lies in data/: each has a local/prepare_<corpus>.sh
 corpus_dir=                       # folder of the one corpus, if not that of conf/corpora.sh
+allow_incomplete=false            # <bool> accept corpora of another size than was published
 train_set=data/mini_train         # Kaldi data dir to train on; several are combined
 test_sets=data/mini_test          # Kaldi data dirs with trials or trials_<name>
 augment_set=()                    # ROLE=DIR: data dir with the noise, music, speech or rir of the experiment's augmentation; may be repeated
 model=                            # evaluate this model; nothing is trained and the training set is not needed
 nj=                               # <int> parallel jobs; if empty, the number of cores
-gpu=                              # <int> 1: use a GPU; 0: none; if empty, one where there is one
-num_threads=0                     # <int> CPU threads of the training; 0: PyTorch's choice
-num_workers=0                     # <int> processes that read and augment ahead of the training; 0: it does so itself
+gpu=                              # <int> GPUs to train on, each with a process of its own; 0: none; if empty, one where there is one
+num_processes=1                   # <int> without a GPU: processes that train; they share out the micro-batches of a step
+num_threads=0                     # <int> CPU threads of a training process; 0: PyTorch's choice
+num_workers=0                     # <int> processes that read and augment ahead of a training process; 0: it does so itself
 allow_pipes=false                 # <bool> run the commands that stand in a wav.scp
 allow_train_speakers=false        # <bool> accept test speakers that are in the training data
+max_hours=0                       # <float> training stops with a checkpoint after so many hours, and the run with it; 0: none
 restart=false                     # <bool> discard what the experiment has trained
 # End configuration section.
 
@@ -47,7 +50,8 @@ gpu=${gpu:-$(count_gpus)}
 check_tag "$tag"
 check_range --stage "${stage:-0}" 0 9
 check_range --nj "$nj" 1 100000
-check_range --gpu "$gpu" 0 1
+check_gpus "$gpu"
+check_range --num-processes "$num_processes" 1 1024
 check_range --num-threads "$num_threads" 0 1024
 check_range --num-workers "$num_workers" 0 1024
 if [ -n "$model" ]; then
@@ -123,7 +127,7 @@ if [ -n "$train" ]; then
   model=$exp/final.pt
   run_stage 4 train "$exp" "$exp"/data/train/{"$frames",utt2spk,"$id"} "$exp/data/dev/trials" "$sections/train.yaml" \
     ${vad:+"$exp/data/train/$vad"} ${roles[@]+"${roles[@]/%//audio.scp}"} -- \
-    steps/train.sh --cmd "$cuda_cmd" --gpu "$gpu" --num-threads "$num_threads" --num-workers "$num_workers" --restart "$restart" \
+    steps/train.sh --cmd "$cuda_cmd" --gpu "$gpu" --num-processes "$num_processes" --num-threads "$num_threads" --num-workers "$num_workers" --max-hours "$max_hours" --restart "$restart" \
     ${role_options[@]+"${role_options[@]}"} "$exp/config.yaml" "$exp/data/train" "$exp/data/dev" "$exp"
 fi
 

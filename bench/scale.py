@@ -67,17 +67,18 @@ def open_columns(folder: Path) -> None:
 
 
 def plan(folder: Path) -> None:
-    """Plan two epochs and take the batches of each rank: together they are all, and none is taken twice."""
+    """Plan two epochs and take the micro-batches of each rank: together they are all, and none is taken twice."""
     from sv_py.config import load
-    from sv_py.data.plan import plan_epoch, rank_steps
+    from sv_py.data.plan import plan_epoch, share_of_steps
     from sv_py.data.table import open_table
 
     config = load(folder / "experiment.yaml")
     table = open_table(folder / "long", "audio")
     for epoch in range(config.phases[0].epochs):
         order = plan_epoch(table, config.phases[0], config.data, config.seed, epoch, 2 * RATE + 240)
-        taken = sorted(step for rank in range(RANKS) for step in rank_steps(0, len(order), rank, RANKS))
-        assert taken == list(range(len(order) // RANKS * RANKS))
+        steps = len(order) // RANKS
+        taken = sorted(number for rank in range(RANKS) for number in share_of_steps(0, steps, RANKS, rank, RANKS))
+        assert taken == list(range(steps * RANKS))
 
 
 def measure(*argv: object, repeats: int = 1) -> tuple[float, float]:

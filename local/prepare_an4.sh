@@ -3,6 +3,10 @@
 #
 # Usage: local/prepare_an4.sh [options] <data-root>
 #  e.g.: local/prepare_an4.sh --corpus-dir /corpora/an4 data
+#
+# To get it (64 MB; free):
+#   wget http://www.speech.cs.cmu.edu/databases/an4/an4_sphere.tar.gz
+#   tar -xzf an4_sphere.tar.gz -C /corpora                            # makes /corpora/an4
 set -euo pipefail
 
 # Begin configuration section.

@@ -3,6 +3,10 @@
 #
 # Usage: local/prepare_cn_celeb.sh [options] <data-root>
 #  e.g.: local/prepare_cn_celeb.sh --corpus-dir /corpora/cn-celeb data
+#
+# To get it (33 GB; CC BY-SA 4.0):
+#   wget https://www.openslr.org/resources/82/cn-celeb_v2.tar.gz https://www.openslr.org/resources/82/cn-celeb2_v2.tar.gza{a,b,c}
+#   tar -xzf cn-celeb_v2.tar.gz -C /corpora/cn-celeb; cat cn-celeb2_v2.tar.gza? | tar -xz -C /corpora/cn-celeb
 set -euo pipefail
 
 # Begin configuration section.

@@ -3,6 +3,9 @@
 #
 # Usage: local/prepare_esd.sh [options] <data-root>
 #  e.g.: local/prepare_esd.sh --corpus-dir /corpora/esd data
+#
+# To get it (3 GB; for research, by a signed form):
+#   https://github.com/HLTSingapore/Emotional-Speech-Data has the form and links the archive; unpack it to /corpora/esd
 set -euo pipefail
 
 # Begin configuration section.

@@ -3,6 +3,10 @@
 #
 # Usage: local/prepare_librispeech.sh [options] <data-root>
 #  e.g.: local/prepare_librispeech.sh --corpus-dir /corpora/librispeech data
+#
+# To get it (train-clean-100: 6 GB; CC BY 4.0; more parts at https://www.openslr.org/12):
+#   wget https://www.openslr.org/resources/12/train-clean-100.tar.gz
+#   tar -xzf train-clean-100.tar.gz -C /corpora                       # makes /corpora/LibriSpeech
 set -euo pipefail
 
 # Begin configuration section.

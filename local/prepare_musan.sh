@@ -3,6 +3,10 @@
 #
 # Usage: local/prepare_musan.sh [options] <data-root>
 #  e.g.: local/prepare_musan.sh --corpus-dir /corpora/musan data
+#
+# To get it (11 GB; CC BY 4.0 and public domain):
+#   wget https://www.openslr.org/resources/17/musan.tar.gz
+#   tar -xzf musan.tar.gz -C /corpora                                 # makes /corpora/musan
 set -euo pipefail
 
 # Begin configuration section.

@@ -3,6 +3,10 @@
 #
 # Usage: local/prepare_speechocean762.sh [options] <data-root>
 #  e.g.: local/prepare_speechocean762.sh --corpus-dir /corpora/speechocean762 data
+#
+# To get it (520 MB; free for any use):
+#   wget https://www.openslr.org/resources/101/speechocean762.tar.gz
+#   tar -xzf speechocean762.tar.gz -C /corpora                        # makes /corpora/speechocean762
 set -euo pipefail
 
 # Begin configuration section.

@@ -3,6 +3,11 @@
 #
 # Usage: local/prepare_three_d_speaker.sh [options] <data-root>
 #  e.g.: local/prepare_three_d_speaker.sh --corpus-dir /corpora/3dspeaker data
+#
+# To get it (150 GB; CC BY-SA 4.0):
+#   https://3dspeaker.github.io links the parts of train.tar.gz, test.tar.gz and 3dspeaker_files.tar.gz
+#   cat train.tar.gz-part-? | tar -xz -C /corpora/3dspeaker; tar -xzf test.tar.gz -C /corpora/3dspeaker
+#   mkdir /corpora/3dspeaker/files; tar -xzf 3dspeaker_files.tar.gz -C /corpora/3dspeaker/files
 set -euo pipefail
 
 # Begin configuration section.

@@ -3,6 +3,15 @@
 #
 # Usage: local/prepare_voxblink.sh [options] <data-root>
 #  e.g.: local/prepare_voxblink.sh --corpus-dir /corpora/voxblink data
+#
+# To get it (200 GB of audio, more of videos; CC BY-NC-SA 4.0; what YouTube still has of it):
+#   git clone https://github.com/VoxBlink/ScriptsForVoxBlink; cd ScriptsForVoxBlink
+#   its README links the folder resource; unpack the archives in it
+#   python downloader.py --base_dir videos --num_workers 8 --mode clean
+#   python cropper.py --mode clean --num_workers 8 --video_dir videos --timestamp_dir resource/timestamp \
+#     --save_dir /corpora/voxblink
+#   cp -r resource /corpora/voxblink
+#   of stereo files steps/convert_audio.sh --extension wav makes mono ones, in another folder
 set -euo pipefail
 
 # Begin configuration section.

@@ -3,6 +3,13 @@
 #
 # Usage: local/prepare_voxblink2.sh [options] <data-root>
 #  e.g.: local/prepare_voxblink2.sh --corpus-dir /corpora/voxblink2 data
+#
+# To get it (2 TB of audio; CC BY-NC-SA 4.0; what YouTube still has of it):
+#   git clone https://github.com/VoxBlink2/ScriptsForVoxBlink2; cd ScriptsForVoxBlink2
+#   its README links the archive of timestamps; unpack it here, to meta/, and spk2videos to data/
+#   python downloader.py --base_dir audio --num_workers 8 --mode audio
+#   python cropper_audio.py --num_workers 8 --timestamp_path meta --audio_root audio --save_dir /corpora/voxblink2/audio
+#   of stereo files steps/convert_audio.sh --extension wav makes mono ones, in another folder
 set -euo pipefail
 
 # Begin configuration section.

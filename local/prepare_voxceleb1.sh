@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
-# Makes Lhotse manifests and the data dirs voxceleb1_dev, voxceleb1_test and voxceleb1 (both) of VoxCeleb1.
-# The trial lists among the fetched lists become trials_O and trials_O_cleaned of voxceleb1_test, and these, trials_E,
-# trials_H, trials_E_cleaned and trials_H_cleaned of voxceleb1.
+# Makes Lhotse manifests and the data dirs voxceleb1_dev, voxceleb1_test and voxceleb1 (both) of VoxCeleb1, with the
+# trials among the fetched lists (local/prepare_voxceleb_lists.sh).
 #
 # Usage: local/prepare_voxceleb1.sh [options] <data-root>
 #  e.g.: local/prepare_voxceleb1.sh --corpus-dir /corpora/voxceleb1 data
+#
+# To get it (78 GB while it is unpacked; CC BY 4.0 for the annotation, for research):
+#   the form at https://mm.kaist.ac.kr/datasets/voxceleb asks for an address of an institution; links come by mail to
+#   vox1_dev_wav_partaa to ad and vox1_test_wav.zip
+#   cat vox1_dev_wav_parta? > vox1_dev_wav.zip
+#   unzip -q vox1_dev_wav.zip -d /corpora/voxceleb1/dev; unzip -q vox1_test_wav.zip -d /corpora/voxceleb1/test
 set -euo pipefail
 
 # Begin configuration section.
@@ -24,13 +29,6 @@ lists_dir=${lists_dir:-$VOXCELEB_LISTS_DIR}
 python -m sv_py.prepare voxceleb1 --corpus-dir "${corpus_dir:-$VOXCELEB1_DIR}" ${lists_dir:+--lists-dir "$lists_dir"} \
   ${missing_list:+--missing-list "$missing_list"} --allow-incomplete "$allow_incomplete" --skip-bad "$skip_bad" \
   --data-root "$1"
-
-[ -n "$lists_dir" ] || exit 0
-for list in veri_test veri_test2 list_test_all list_test_all2 list_test_hard list_test_hard2; do
-  for set in voxceleb1_test voxceleb1; do
-    if [[ $set = voxceleb1_test && $list != veri_test* ]]; then continue; fi
-    if [ -e "$lists_dir/$list.txt" ] && [ -e "$1/$set" ]; then
-      python -m sv_py.voxceleb_lists convert --allow-incomplete "$allow_incomplete" "$lists_dir/$list.txt" "$1/$set"
-    fi
-  done
-done
+if [ -n "$lists_dir" ]; then
+  exec python -m sv_py.voxceleb_lists install --allow-incomplete "$allow_incomplete" "$lists_dir" "$1"
+fi

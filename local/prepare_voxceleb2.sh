@@ -4,6 +4,13 @@
 #
 # Usage: local/prepare_voxceleb2.sh [options] <data-root>
 #  e.g.: local/prepare_voxceleb2.sh --corpus-dir /corpora/voxceleb2 data
+#
+# To get it (420 GB while it is converted; CC BY 4.0 for the annotation, for research):
+#   the form at https://mm.kaist.ac.kr/datasets/voxceleb asks for an address of an institution; links come by mail to
+#   vox2_dev_aac_partaa to ah
+#   cat vox2_dev_aac_parta? > vox2_aac.zip
+#   unzip -q vox2_aac.zip -d /corpora/voxceleb2                       # makes dev/aac in it
+#   steps/convert_audio.sh --nj 16 /corpora/voxceleb2/dev/aac /corpora/voxceleb2/dev/wav
 set -euo pipefail
 
 # Begin configuration section.

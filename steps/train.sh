@@ -7,10 +7,12 @@ set -euo pipefail
 
 # Begin configuration section.
 cmd=cmd_local.sh   # how to run the job, docs/queue.md
-gpu=0              # <int> 1: a GPU; 0: CPU
-num_threads=0      # <int> CPU threads; 0: PyTorch's choice. Results are equal to the bit for equal numbers only
-num_workers=0      # <int> processes that read, and augment, ahead of the training; 0: it does so itself
+gpu=0              # <int> GPUs, each with a process of its own; 0: CPU
+num_processes=1    # <int> processes on the CPU; they share out the micro-batches of a step
+num_threads=0      # <int> CPU threads of a process; 0: PyTorch's choice, which the processes share. Results are equal to the bit for equal numbers only
+num_workers=0      # <int> processes that read, and augment, ahead of each of them; 0: it does so itself
 augment_set=()     # ROLE=DIR: data dir with audio shards for a role of the augmentation, e.g. noise; may be repeated
+max_hours=0        # <float> stop with a checkpoint after so many hours, to go on later; 0: none
 restart=false      # <bool> discard what was trained before
 # End configuration section.
 
@@ -21,15 +23,20 @@ expect_arguments 4 4 "$@"
 for f in "$1" "$2/utt2spk" "$3/trials"; do
   [ -f "$f" ] || { echo "$0: no such file: $f" >&2; exit 1; }
 done
-[ "$gpu" -le 1 ] || usage_error "one process trains, on one GPU at most, not on $gpu"
-device=cpu
-if [ "$gpu" -gt 0 ]; then device=cuda; fi
+[ "$num_processes" -ge 1 ] || usage_error "--num-processes is 1 or more, not $num_processes"
+device=cpu launch=()
+if [ "$gpu" -gt 0 ]; then
+  [ "$num_processes" = 1 ] || usage_error "--gpu $gpu has a process for each GPU; --num-processes is for CPUs"
+  device=cuda num_processes=$gpu
+fi
+if [ "$num_processes" -gt 1 ]; then launch=(sv_py.launch --processes "$num_processes"); fi
 roles=()
 for role in ${augment_set[@]+"${augment_set[@]}"}; do roles+=(--augment-set "$role"); done
 mkdir -p "$4/log"
 : > "$4/log/train.log"
-tail -n +1 -s 0.5 -F --pid $$ "$4/log/train.log" >&2 2>/dev/null & # hours of training are worth watching
+(trap '' USR1; exec tail -n +1 -s 0.5 -F --pid $$ "$4/log/train.log") >&2 2>/dev/null & # hours are worth watching
+trap : USR1 # which asks the training to stop: we wait until it has saved a checkpoint
 # shellcheck disable=SC2086 # $cmd is a command with its options
 $cmd --gpu "$gpu" "$4/log/train.log" \
-  python -m sv_py.train --device "$device" --num-threads "$num_threads" --num-workers "$num_workers" \
-  --restart "$restart" ${roles[@]+"${roles[@]}"} "$1" "$2" "$3" "$4"
+  python -m ${launch[@]+"${launch[@]}"} sv_py.train --device "$device" --num-threads "$num_threads" --num-workers "$num_workers" \
+  --max-hours "$max_hours" --restart "$restart" ${roles[@]+"${roles[@]}"} "$1" "$2" "$3" "$4"

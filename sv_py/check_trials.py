@@ -12,11 +12,13 @@ def main() -> None:
     """Parse the command line and check."""
     parser = Parser(prog="python -m sv_py.check_trials", description=__doc__)
     parser.add_argument("--allow-train-speakers", choices=("true", "false"), default="false", help="accept overlap")
-    parser.add_argument("--train-dir", type=Path, help="none of whose speakers may be tested")
+    parser.add_argument(
+        "--train-dir", type=Path, action="append", default=[], help="none of whose speakers may be tested; repeatable"
+    )
     parser.add_argument("test_dir", type=Path, nargs="+", help="with trials or trials_<name>")
     args = parser.parse_args()
     log.setup()
-    trained = set(read_table(args.train_dir / "utt2spk", columns=2).values()) if args.train_dir else set()
+    trained = {path: set(read_table(path / "utt2spk", columns=2).values()) for path in args.train_dir}
     for test_dir in args.test_dir:
         utt2spk = read_table(test_dir / "utt2spk", columns=2)
         lists = sorted([*test_dir.glob("trials"), *test_dir.glob("trials_*")])
@@ -25,13 +27,13 @@ def main() -> None:
         for path in lists:
             trials = read_trials(path)
             tested = {utt2spk[utt] for utt in look_up(trials, utt2spk, path)[0]}
-            both = sorted(tested & trained)
-            if both and args.allow_train_speakers == "false":
-                raise InputError(
-                    f"{len(both)} of its speakers are in the training data {args.train_dir}: {first_few(both)}; "
-                    "error rates of known speakers say nothing (--allow-train-speakers true accepts them)",
-                    path,
-                )
+            for train_dir, speakers in trained.items() if args.allow_train_speakers == "false" else ():
+                if both := sorted(tested & speakers):
+                    raise InputError(
+                        f"{len(both)} of its speakers are in the training data {train_dir}: {first_few(both)}; "
+                        "error rates of known speakers say nothing (--allow-train-speakers true accepts them)",
+                        path,
+                    )
             targets = int(trials.target.sum())
             if targets in (0, len(trials.target)):
                 raise InputError("needs target and non-target trials", path)

@@ -1,6 +1,7 @@
-"""Choose dev speakers and dev trials of a data dir, all from one seed."""
+"""Choose dev speakers, dev trials and validation utterances of a data dir, all from one seed."""
 
 import itertools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -40,17 +41,35 @@ def make_trials(spk2utt: dict[str, list[str]], gender: dict[str, str], most: int
     return [f"{a} {b} target" for a, b in targets] + [f"{a} {b} nontarget" for a, b in sorted(nontargets)]
 
 
+def choose_utts(spk2utt: dict[str, list[str]], share: float, seed: int) -> set[str]:
+    """Of each speaker's utterances that ``share``, rounded up, but for his last one. Raises InputError if that is none.
+
+    What is chosen of a speaker depends on the seed, on his utterances and on those before him.
+    """
+    rng = np.random.default_rng([seed, 2])
+    chosen: set[str] = set()
+    for utts in spk2utt.values():
+        count = min(math.ceil(round(share * len(utts), 9)), len(utts) - 1)  # 0.07 * 100 is more than 7
+        chosen.update(rng.choice(utts, count, replace=False).tolist())
+    if not chosen:
+        raise InputError(f"no training speaker has two utterances, to hold out {share} of them (hold_out.valid_share)")
+    return chosen
+
+
 def main() -> None:
-    """Parse the command line; write train_utts, dev_utts and trials."""
+    """Parse the command line; write train_utts, dev_utts, trials and, where they are asked for, valid_utts."""
     parser = Parser(prog="python -m sv_py.hold_out", description=__doc__)
     parser.add_argument("--speakers", type=int, default=16, help="speakers to hold out")
     parser.add_argument("--trials", type=int, default=2000, help="most target, and most non-target, trials")
+    parser.add_argument("--valid-share", type=float, default=0.0, help="of each training speaker's utterances")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("data_dir", type=Path)
-    parser.add_argument("out_dir", type=Path, help="an existing folder for the three lists")
+    parser.add_argument("out_dir", type=Path, help="an existing folder for the lists")
     args = parser.parse_args()
     if args.trials < 1 or args.seed < 0:
         raise InputError(f"--trials must be at least 1 and --seed at least 0, not {args.trials} and {args.seed}")
+    if not 0 <= args.valid_share < 1:
+        raise InputError(f"--valid-share must be at least 0 and below 1, not {args.valid_share}")
     log.setup()
     utt2spk = read_table(args.data_dir / "utt2spk", columns=2)
     genders = args.data_dir / "spk2gender"
@@ -58,10 +77,14 @@ def main() -> None:
     spk2utt = invert(utt2spk)
     dev = choose_speakers(spk2utt, args.speakers, args.seed)
     trials = make_trials({spk: spk2utt[spk] for spk in dev}, gender, args.trials, args.seed)
-    write_lines(args.out_dir / "dev_utts", (u for u, spk in utt2spk.items() if spk in set(dev)))
-    write_lines(args.out_dir / "train_utts", (u for u, spk in utt2spk.items() if spk not in set(dev)))
+    dev_utts = {utt for spk in dev for utt in spk2utt.pop(spk)}
+    valid = choose_utts(spk2utt, args.valid_share, args.seed) if args.valid_share else set()
+    write_lines(args.out_dir / "dev_utts", (u for u in utt2spk if u in dev_utts))
+    write_lines(args.out_dir / "train_utts", (u for u in utt2spk if u not in dev_utts and u not in valid))
     write_lines(args.out_dir / "trials", trials)
-    log.logger.info("%d dev speakers, %d dev trials", len(dev), len(trials))
+    if valid:
+        write_lines(args.out_dir / "valid_utts", (u for u in utt2spk if u in valid))
+    log.logger.info("%d dev speakers, %d dev trials, %d valid utterances", len(dev), len(trials), len(valid))
 
 
 if __name__ == "__main__":

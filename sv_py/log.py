@@ -27,10 +27,14 @@ class _Lines:
         sys.stderr.flush()
 
 
-def progress(items: Iterable, total: int | None = None, what: str = "", unit: str = "utt", initial: int = 0) -> tqdm:
-    """A progress bar with rate and time left; in a log file a line every 30 s."""
+def progress(
+    items: Iterable | None, total: int | None = None, what: str = "", unit: str = "utt", initial: int = 0,
+    width: int = 100, hidden: bool = False,
+) -> tqdm:  # fmt: skip
+    """A progress bar with rate and time left; in a log file a line of ``width`` every 30 s."""
     live = sys.stderr.isatty()
     return tqdm(
-        items, total=total, desc=what, unit=unit, initial=initial, dynamic_ncols=live, ncols=None if live else 100,
+        items, total=total, desc=what, unit=unit, initial=initial, dynamic_ncols=live, ncols=None if live else width,
         file=sys.stderr if live else _Lines(), mininterval=0.5 if live else 30, maxinterval=10 if live else 60,
+        disable=hidden,
     )  # fmt: skip

@@ -18,6 +18,8 @@ from sv_py.registry import Part, part, parts
 from sv_py.scoring import BACKENDS
 from sv_py.train import OPTIMIZERS
 
+ROLES = ("train", "extra")  # of training sets: phases name them, the shell binds them to data dirs
+
 
 def _at_least(section: Any, least: int, *names: str) -> None:
     for name in names:
@@ -48,8 +50,11 @@ class Data:
     fetch: str = "slices"  # slices: read each crop by itself | shards: whole shards ahead of time (network disks)
     window: int = 0  # so many shards are shuffled together, and with fetch shards read ahead; 0: all
     max_bad: int = 0  # utterances that may prove unreadable before the run ends
+    shared_speakers: str = "error"  # a speaker in two training sets: error | merge: one class
 
     def __post_init__(self):
+        if self.shared_speakers not in ("error", "merge"):
+            raise InputError(f"shared_speakers is error or merge, not '{self.shared_speakers}'")
         if self.source not in ("feats", "audio"):
             raise InputError(f"source is feats or audio, not '{self.source}'")
         if self.fetch not in ("slices", "shards"):
@@ -67,9 +72,14 @@ class HoldOut:
     min_utts: int = 1  # nor do speakers with fewer utterances
     dev_speakers: int = 16  # speakers taken out of training; those with one utterance never are
     dev_trials: int = 2000  # at most so many target and so many non-target dev trials
-    seed: int = 0  # chooses speakers and trials
+    valid_share: float = (
+        0.0  # of each training speaker's utterances, rounded up: they show the loss on what is not learnt
+    )
+    seed: int = 0  # chooses speakers, utterances and trials
 
     def __post_init__(self):
+        if not 0 <= self.valid_share < 1:
+            raise InputError(f"valid_share must be at least 0 and below 1, is {self.valid_share}")
         _at_least(self, 0, "min_frames", "seed")
         _at_least(self, 1, "min_utts", "dev_trials")
         _at_least(self, 2, "dev_speakers")
@@ -77,16 +87,25 @@ class HoldOut:
 
 @dataclass(frozen=True)
 class Rate:
-    """Learning rate by samples seen: linear warm-up to ``peak``, then a decay to ``final`` at the phase's end."""
+    """Learning rate by samples seen: linear warm-up to ``peak``, times a decay to ``final``."""
 
     peak: float = 0.1  # the highest rate
-    final: float = 1e-4  # the rate at the end of the phase
+    final: float = 1e-4  # the rate at the end of the phase; of steps, the rate below which none leads
     warmup: float = 1.0  # length of the warm-up in epochs
-    decay: str = "exponential"  # exponential | cosine | constant
+    decay: str = "exponential"  # exponential | cosine | step | constant
+    hold: float = 0.0  # epochs before the decay begins; 0: the warm-up is a part of it
+    every: float = 10.0  # of steps: epochs from one to the next
+    factor: float = 0.1  # of steps: what each multiplies the rate by
 
     def __post_init__(self):
-        if self.decay not in ("exponential", "cosine", "constant"):
-            raise InputError(f"decay is exponential, cosine or constant, not '{self.decay}'")
+        if self.decay not in ("exponential", "cosine", "step", "constant"):
+            raise InputError(f"decay is exponential, cosine, step or constant, not '{self.decay}'")
+        if self.hold < 0:
+            raise InputError(f"hold must not be negative, is {self.hold}")
+        if self.every <= 0:
+            raise InputError(f"every must be positive, is {self.every}")
+        if not 0 < self.factor < 1:
+            raise InputError(f"factor must be above 0 and below 1, is {self.factor}")
         if not 0 < self.final <= self.peak:
             raise InputError(f"rates must be 0 < final <= peak, not final {self.final}, peak {self.peak}")
         if self.warmup < 0:
@@ -130,20 +149,48 @@ class Augment:
 
 
 @dataclass(frozen=True)
+class Result:
+    """Which weights a phase ends with: the mean of ``average`` epochs' weights, the last or the best ones."""
+
+    of: str = "last"  # last | best
+    average: int = 1  # epochs
+    by: str = "dev_eer"  # what is lowest in the best epoch: dev_eer | dev_min_dcf | valid_loss
+    patience: int = 0  # epochs in a row without a better one that end the phase; 0: any number
+    ema: float = 0.0  # an epoch's weights are an exponential moving average: how much a step keeps of it; 0: none
+
+    def __post_init__(self):
+        if self.of not in ("last", "best"):
+            raise InputError(f"of is last or best, not '{self.of}'")
+        if self.by not in ("dev_eer", "dev_min_dcf", "valid_loss"):
+            raise InputError(f"by is dev_eer, dev_min_dcf or valid_loss, not '{self.by}'")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"ema must be at least 0 and below 1, is {self.ema}")
+        _at_least(self, 1, "average")
+        _at_least(self, 0, "patience")
+
+
+@dataclass(frozen=True)
 class Phase:
     """One training run that starts from the last one's weights."""
 
     name: str  # names the phase's folder
     epochs: int  # passes over the data, counted in samples
-    batch_size: int = 64  # utterances in a step
+    batch_size: int = 64  # utterances in a step, of all processes together
+    micro_batch: int = 0  # of them, those that a process takes at once, with batch norms of their own; 0: all
+    sets: tuple[str, ...] = ("train",)  # roles of the training sets: train | extra
+    mix: tuple[float, ...] = ()  # crops of one set to those of the other; none: as many as they have utterances
     crop: int | tuple[int, int] = 200  # frames of a training crop, or [least, most]; shorter utterances are repeated
     crops_per_utt: float = 1.0  # crops of an epoch, per utterance of the data
     sampler: Part = part(SAMPLERS, "uniform")  # which utterances they are taken from
     margin: float | None = None  # margin of the loss, if not that of loss.args
     inter_topk_margin: float | None = None  # likewise, of the penalty; 0: none, as in large-margin fine-tuning
     margin_ramp: tuple[float, float] | None = None  # epochs between which all margins grow from none to full
-    speakers: str = "all"  # rows of the head: all: the speakers of all phases | own: this phase's; kept by name
+    margin_growth: str = "linear"  # meanwhile: linear | exponential: fast, then slowly
+    speakers: str = "known"  # rows of the head: known: this phase's speakers and those before | own: this phase's alone
+    new_rows: str = "mean"  # rows of new speakers, once something is trained: mean: of their embeddings | random
+    freeze: tuple[str, ...] = ()  # patterns of the network's parameters that stay as they are, such as front.*
     rate: Rate = field(default_factory=Rate)
+    result: Result = field(default_factory=Result)
     augment: Augment = field(default_factory=Augment)
     mask: Mask = field(default_factory=Mask)
 
@@ -156,11 +203,31 @@ class Phase:
             raise InputError(f"crops_per_utt must be positive, is {self.crops_per_utt}")
         if self.margin_ramp is not None and not 0 <= self.margin_ramp[0] <= self.margin_ramp[1]:
             raise InputError(f"margin_ramp is [first, last] with 0 <= first <= last, not {list(self.margin_ramp)}")
-        if self.speakers not in ("all", "own"):
-            raise InputError(f"speakers is all or own, not '{self.speakers}'")
+        if self.micro_batch < 0 or self.batch_size % self.micro_size:
+            raise InputError(f"micro_batch divides batch_size, {self.batch_size}, and {self.micro_batch} does not")
+        if not self.sets or len(set(self.sets)) < len(self.sets) or not set(self.sets) <= set(ROLES):
+            raise InputError(f"sets lists different ones of {', '.join(ROLES)}, not {list(self.sets)}")
+        if self.mix and (len(self.mix) != len(self.sets) or min(self.mix) <= 0):
+            raise InputError(f"mix has a positive number for each of {len(self.sets)} sets, not {list(self.mix)}")
+        if self.margin_growth not in ("linear", "exponential"):
+            raise InputError(f"margin_growth is linear or exponential, not '{self.margin_growth}'")
+        if self.speakers not in ("known", "own"):
+            raise InputError(f"speakers is known or own, not '{self.speakers}'")
+        if self.new_rows not in ("mean", "random"):
+            raise InputError(f"new_rows is mean or random, not '{self.new_rows}'")
         if not self.name.replace("_", "").isalnum():
             raise InputError(f"a phase's name is a folder: letters, digits and '_' only, not '{self.name}'")
-        self.sampler.args.check(self.batch_size)
+        self.sampler.args.check(self.micro_size)
+
+    @property
+    def micro_size(self) -> int:
+        """Utterances of a micro-batch."""
+        return self.micro_batch or self.batch_size
+
+    @property
+    def micro_batches(self) -> int:
+        """Micro-batches of a step."""
+        return self.batch_size // self.micro_size
 
     @property
     def margins(self) -> dict[str, float]:
@@ -172,6 +239,22 @@ class Phase:
     def crop_range(self) -> tuple[int, int]:
         """The least and the most frames of a crop."""
         return self.crop if isinstance(self.crop, tuple) else (self.crop, self.crop)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How a training step is computed."""
+
+    autocast: str = "none"  # type of most products: none: float32 | bf16 | fp16, with a loss scale
+    tf32: bool = True  # GPU: float32 products may round their factors to 10 bits
+    deterministic: bool = (
+        False  # GPU: only kernels that give the same bits each time, which are slower; a CPU always does
+    )
+    compile: bool = False  # torch.compile the network; needs a C++ compiler
+
+    def __post_init__(self):
+        if self.autocast not in ("none", "bf16", "fp16"):
+            raise InputError(f"autocast is none, bf16 or fp16, not '{self.autocast}'")
 
 
 @dataclass(frozen=True)
@@ -193,10 +276,12 @@ class Config:
     loss: Part = part(LOSSES, "aam_softmax")
     head: Part = part(HEADS, "full")
     optimizer: Part = part(OPTIMIZERS, "sgd")
+    grad_clip: float = 0.0  # the longest gradient of a step; longer ones are shortened; 0: any
     phases: tuple[Phase, ...] = ()  # none: a model that was trained elsewhere
     features: Features = field(default_factory=Features)
     data: Data = field(default_factory=Data)
     hold_out: HoldOut = field(default_factory=HoldOut)
+    compute: Compute = field(default_factory=Compute)
     scoring: Scoring = field(default_factory=Scoring)
     seed: int = 0  # initial weights, order of the data, crops, masks, dropout
 
@@ -213,7 +298,15 @@ class Config:
                 raise InputError(f"phases.{i}.augment: augmentation needs waveforms: data.source audio")
             if self.data.fetch == "shards" and phase.sampler.args.makes_batches:
                 raise InputError(f"phases.{i}.sampler: takes utterances from all shards at once: data.fetch slices")
+            if phase.mix and phase.sampler.args.makes_batches:
+                raise InputError(
+                    f"phases.{i}.mix: the sampler {phase.sampler.name} makes batches of speakers of all sets"
+                )
+            if phase.result.by == "valid_loss" and not self.hold_out.valid_share:
+                raise InputError(f"phases.{i}.result.by: valid_loss needs utterances held out: hold_out.valid_share")
             self._check_margins(i, phase)
+        if self.grad_clip < 0:
+            raise InputError(f"grad_clip must not be negative, is {self.grad_clip}")
         _at_least(self, 0, "seed")
         if self.seed >= 1 << 63:
             raise InputError(f"seed must be below 2^63, is {self.seed}")
@@ -234,6 +327,19 @@ class Config:
 # what changes no batch may change while an experiment trains: how shards are read, and how much may be unreadable.
 SECTIONS = {
     "hold_out": ("hold_out",),
-    "train": ("model", "loss", "head", "optimizer", "phases", "features", "data.source", "data.window", "seed"),
+    "train": (
+        "model",
+        "loss",
+        "head",
+        "optimizer",
+        "grad_clip",
+        "phases",
+        "features",
+        "data.source",
+        "data.window",
+        "data.shared_speakers",
+        "compute",
+        "seed",
+    ),
     "scoring": ("scoring",),
 }

@@ -8,7 +8,7 @@ import numpy as np
 from sv_py import log
 from sv_py.cli import InputError, Parser, command, first_few, near_miss
 from sv_py.corpora.voxceleb_fetch import DOWNLOADS, Sources
-from sv_py.corpora.voxceleb_lists import recognise
+from sv_py.corpora.voxceleb_lists import LISTS, recognise
 from sv_py.io.ids import id_fault
 from sv_py.io.text import read_table, write_lines
 from sv_py.io.trials import look_up
@@ -36,14 +36,22 @@ def _parser() -> Parser:
     sub.add_argument("list", type=Path, nargs="+")
     sub.set_defaults(run=_recognise)
 
-    sub = commands.add_parser("convert", help="a list, published or not, -> trials_<name> of a data dir")
-    sub.add_argument("--name", default="", help="what stands behind trials_; if empty, that of the published list")
-    sub.add_argument(
+    lacking = argparse.ArgumentParser(add_help=False)
+    lacking.add_argument(
         "--allow-incomplete", choices=("true", "false"), default="false", help="pass over a list whose audio is lacking"
     )
+    sub = commands.add_parser(
+        "convert", parents=[lacking], help="a list, published or not -> a data dir's trials_<name>"
+    )
+    sub.add_argument("--name", default="", help="what stands behind trials_; if empty, that of the published list")
     sub.add_argument("list", type=Path)
     sub.add_argument("data_dir", type=Path)
     sub.set_defaults(run=_convert)
+
+    sub = commands.add_parser("install", parents=[lacking], help="all published lists of a folder -> VoxCeleb1's sets")
+    sub.add_argument("folder", type=Path, help="what fetch has brought")
+    sub.add_argument("data_root", type=Path, help="holds voxceleb1, voxceleb1_test or both")
+    sub.set_defaults(run=_install)
     return parser
 
 
@@ -65,6 +73,17 @@ def _fetch(arguments: argparse.Namespace) -> None:
 def _recognise(arguments: argparse.Namespace) -> None:
     for path in arguments.list:
         print(f"{path}: {recognise(path).describe()}")
+
+
+def _install(arguments: argparse.Namespace) -> None:
+    """The lists of Vox1-O go to both sets, those of Vox1-E and Vox1-H, which test its dev part, to voxceleb1 alone."""
+    if not arguments.folder.is_dir():
+        raise InputError("no such folder", arguments.folder)
+    lists = [(arguments.folder / known.file, known.name[0]) for known in LISTS]
+    for path, protocol in ((path, protocol) for path, protocol in lists if path.exists()):
+        for data_dir in (arguments.data_root / name for name in ("voxceleb1_test", "voxceleb1")):
+            if data_dir.exists() and (protocol == "O" or data_dir.name == "voxceleb1"):
+                _convert(argparse.Namespace(**vars(arguments), name="", list=path, data_dir=data_dir))
 
 
 def _convert(arguments: argparse.Namespace) -> None:

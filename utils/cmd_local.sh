@@ -17,6 +17,7 @@ num_threads=     # <int> threads per job, exported as OMP_NUM_THREADS
 max_jobs_run=()  # <int> jobs at a time, the smallest if repeated (default: as many as cores or devices allow)
 time=            # time limit, as 4:00:00; for clusters, not enforced here
 num_nodes=1      # <int> there is only one here
+grace=60         # <int> seconds that jobs have to end in order when they are stopped; then they are killed
 # End configuration section.
 
 options=() range=()
@@ -48,6 +49,7 @@ log_pattern="${command[0]}" command=("${command[@]:1}")
 [ "$num_nodes" = 1 ] || usage_error "--num-nodes $num_nodes: there is one node only"
 [ "$gpu" -ge 0 ] || usage_error "--gpu is 0 or more, not $gpu"
 [ "${num_threads:-1}" -ge 1 ] || usage_error "--num-threads is 1 or more, not $num_threads"
+[ "$grace" -ge 0 ] || usage_error "--grace is 0 or more, not $grace"
 [ -z "$num_threads" ] || export OMP_NUM_THREADS="$num_threads"
 
 # Whether the processes (or, negative, process groups) $2... end within $1 tenths of a second.
@@ -60,10 +62,10 @@ end_within() {
   return 1
 }
 
-# Ends process $1, its descendants and all in their process groups: TERM, and KILL after 5 s.
+# Ends process $1, its descendants and all in their process groups: TERM, once for each, and KILL after the grace time.
 end_tree() {
-  local stat line pid fields groups=("-$1")
-  local -A parent=() group=()
+  local stat line pid fields groups
+  local -A parent=() group=() ended=([-$1]="")
   for stat in /proc/[0-9]*/stat; do
     { read -r line <"$stat"; } 2>/dev/null || continue
     read -ra fields <<<"${line##*) }" # after "pid (name) ", and the name may hold anything: state, parent, group
@@ -72,10 +74,11 @@ end_tree() {
   for stat in "${!parent[@]}"; do
     pid=$stat
     while [ "${pid:-0}" -gt 1 ] && [ "$pid" != "$1" ]; do pid=${parent[$pid]:-}; done
-    [ "$pid" != "$1" ] || groups+=("-${group[$stat]}")
+    [ "$pid" != "$1" ] || ended[-${group[$stat]}]=
   done
+  groups=("${!ended[@]}")
   kill -TERM -- "${groups[@]}" 2>/dev/null || true
-  end_within 50 "${groups[@]}" || kill -KILL -- "${groups[@]}" 2>/dev/null || true
+  end_within $((10 * grace)) "${groups[@]}" || kill -KILL -- "${groups[@]}" 2>/dev/null || true
 }
 
 log_of() {
@@ -83,7 +86,7 @@ log_of() {
 }
 
 run_job() {
-  local log line started code=0 argv=("${command[@]}")
+  local log line started code asked=true argv=("${command[@]}")
   [ "$gpu" = 0 ] || lease_devices "$1"
   log="$(log_of "$1")"
   [ -z "$name" ] || argv=("${argv[@]//$name/$1}")
@@ -97,7 +100,10 @@ run_job() {
   job_pid=$!
   set +m
   ! $stopped || end_tree "$job_pid" 2>/dev/null # for a signal that came before job_pid was known
-  wait "$job_pid" 2>>"$log" || code=$?
+  while $asked; do # SIGUSR1 interrupts a wait
+    asked=false code=0
+    wait "$job_pid" 2>>"$log" || code=$?
+  done
   job_pid=''
   [ "$gpu" = 0 ] || end_leases
   [ -z "$(tail -c 1 "$log")" ] || echo >>"$log"
@@ -111,6 +117,7 @@ run_job() {
 worker() {
   local job job_pid='' stopped=false
   trap 'stopped=true; [ -z "$job_pid" ] || end_tree "$job_pid" 2>/dev/null' TERM
+  trap 'asked=true; [ -z "$job_pid" ] || kill -USR1 "$job_pid" 2>/dev/null' USR1
   set -o noclobber
   for ((job = first; job <= last; job++)); do
     ! $stopped || break
@@ -124,7 +131,7 @@ watchdog() {
   exec {alive}>&-
   ! read -r -u "$watch" || return 0
   kill -TERM "${workers[@]}" 2>/dev/null || true
-  end_within 100 "${workers[@]}" || true
+  end_within $((10 * grace + 50)) "${workers[@]}" || true
   rm -rf "$state"
 }
 
@@ -161,7 +168,8 @@ mkfifo "$state/alive"
 exec {alive}<>"$state/alive"
 exec {watch}<"$state/alive"
 trap 'echo end >&"$alive"; rm -rf "$state"' EXIT
-workers=() started=false stopped=''
+workers=() started=false stopped='' asked=true
+trap 'asked=true; ! $started || kill -USR1 "${workers[@]}" 2>/dev/null || true' USR1 # it asks jobs that know it to stop
 for signal in HUP INT TERM; do
   # shellcheck disable=SC2064  # the name of the signal is wanted now
   trap "stop $signal" "$signal"
@@ -175,7 +183,10 @@ watchdog &
 set +m
 started=true
 [ -z "$stopped" ] || stop "$stopped"
-wait "${workers[@]}" || true
+while $asked; do
+  asked=false
+  wait "${workers[@]}" || true
+done
 
 failed=()
 for ((job = first; job <= last; job++)); do

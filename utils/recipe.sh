@@ -16,6 +16,12 @@ check_range() {
   if [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then _fail "$1 is $3 to $4, not $2"; fi
 }
 
+# check_gpus N: as many are here, if jobs run here; of other machines their queue knows.
+check_gpus() {
+  [ "$1" -ge 0 ] || _fail "--gpu is 0 or more, not $1"
+  if [ "$1" -gt 0 ] && [[ $cuda_cmd == cmd_local.sh* ]]; then (. "$SV_ROOT/utils/gpu_leases.sh"; gpu=$1 find_devices) || exit 1; fi
+}
+
 # check_tag TAG: it names a folder in exp/.
 check_tag() {
   [[ $1 =~ ^[A-Za-z0-9_+-][A-Za-z0-9_.+-]*$ ]] || _fail "--tag names a folder: letters, digits and _ . + - only, not '$1'"
@@ -30,6 +36,30 @@ check_corpora() {
     [ -x "local/prepare_$corpus.sh" ] || _fail "no local/prepare_$corpus.sh; known corpora: $known"
   done
   [ -z "$folder" ] || [ $# -eq 1 ] || _fail "--corpus-dir is the folder of one corpus, and there are $#: name them in conf/corpora.site.sh"
+  if [ "${stage:-0}" -eq 0 ]; then _check_folders "$folder" "$@"; fi
+}
+
+# Ends the run unless it is known where each corpus is, with how to get those that are not; those that are made on the
+# spot have nothing about it in the head of their script.
+_check_folders() {
+  local folder=$1 corpus place variable how lacking=() told=()
+  shift
+  for corpus; do
+    place=$(_given_folder "$corpus" "$folder") variable=${corpus^^}_DIR
+    if [ -n "$place" ]; then
+      [ -d "$place" ] || _fail "no folder $place (corpus $corpus: --corpus-dir or $variable)"
+      continue
+    fi
+    how=$(sed -n '/^# To get /,/^[^#]/s/^# \{0,1\}//p' "local/prepare_$corpus.sh")
+    if [ -n "$how" ] && [ "$(cat "data/corpora/$corpus" 2>/dev/null || echo -)" = - ]; then
+      lacking+=("$variable")
+      told+=("$corpus: $variable $(sed -n "s/.*{$variable:=}\" *# //p" "$SV_ROOT/conf/corpora.sh")"$'\n'"$how"$'\n')
+    fi
+  done
+  [ ${#lacking[@]} -gt 0 ] || return 0
+  printf '%s\n' "${0##*/}: stage 0: where are these corpora?" '' "${told[@]}" >&2
+  echo "Then set ${lacking[*]} in the environment or in conf/corpora.site.sh (docs/corpora.md)." >&2
+  exit 1
 }
 
 # Data dirs of the recipe are data/<name>; all others are somebody else's and are copied, never written.
@@ -130,17 +160,19 @@ install_config() {
 # find_corpus NAME FOLDER: notes in data/corpora/NAME where the corpus is: FOLDER, or NAME_DIR of conf/corpora.sh,
 # or what was noted before, or '-' for one that is made on the spot.
 find_corpus() {
-  local name=$1 folder=$2 variable=${1^^}_DIR
-  . "$SV_ROOT/conf/corpora.sh"
-  folder=${folder:-${!variable:-}}
+  local place
+  place=$(_given_folder "$1" "$2")
+  if [ -z "$place" ] && [ -e "data/corpora/$1" ]; then return; fi
+  if [ -n "$place" ]; then place=$(cd "$place" && pwd); fi
   mkdir -p data/corpora
-  if [ -z "$folder" ] && [ -e "data/corpora/$name" ]; then return; fi
-  folder=${folder:--}
-  if [ "$folder" != - ]; then
-    [ -d "$folder" ] || _fail "no folder $folder (corpus $name: --corpus-dir or $variable)"
-    folder=$(cd "$folder" && pwd)
-  fi
-  echo "$folder" > "data/corpora/$name"
+  echo "${place:--}" > "data/corpora/$1"
+}
+
+# Where conf/corpora.sh says that corpus $1 is, unless $2, which may be empty, does.
+_given_folder() {
+  local variable=${1^^}_DIR
+  . "$SV_ROOT/conf/corpora.sh"
+  echo "${2:-${!variable:-}}"
 }
 
 # prepare_stage NAME: stage 1 of a corpus; of a folder with wav.scp and trials, which may change, these are inputs, too.
@@ -155,6 +187,9 @@ prepare_corpus() {
   local folder options=()
   folder=$(cat "data/corpora/$1")
   if [ "$folder" != - ]; then options=(--corpus-dir "$folder"); fi
+  if [ "$allow_incomplete" = true ] && grep -q '^allow_incomplete=' "local/prepare_$1.sh"; then
+    options+=(--allow-incomplete true)
+  fi
   "local/prepare_$1.sh" ${options[@]+"${options[@]}"} data
 }
 

@@ -7,7 +7,8 @@
 
 # run_stage NUMBER NAME DIR INPUT... -- COMMAND [ARG...]
 # Uses $stage (may be empty) and $stop_stage. INPUTs that do not exist before COMMAND are an error. A stage without
-# INPUTs has no stamp and always runs.
+# INPUTs has no stamp and always runs. A COMMAND that has stopped politely leaves DIR/unfinished, a line that says where,
+# and exits with 0; so does then the run, without a stamp.
 run_stage() {
   local number=$1 name=$2 dir=$3 inputs=() sums='' started
   shift 3
@@ -24,11 +25,19 @@ run_stage() {
     _stage_times+=("$number $name - done before")
     return 0
   fi
+  if $_asked; then
+    echo "${0##*/}: stopped by SIGUSR1 before stage $number ($name); run it again to go on" >&2
+    exit 0
+  fi
   echo "== stage $number: $name" >&2
   _stage_running="$number ($name)"
-  rm -f "$dir/.done/$name"
+  rm -f "$dir/.done/$name" "$dir/unfinished"
   started=$SECONDS
   _run "$@"
+  if [ -e "$dir/unfinished" ]; then
+    echo "${0##*/}: stage $_stage_running is unfinished: $(cat "$dir/unfinished"); run it again to go on" >&2
+    exit 0
+  fi
   _stage_running=
   _stage_times+=("$number $name $((SECONDS - started))")
   [ -n "$sums" ] || return 0
@@ -41,13 +50,31 @@ run_stage() {
 # Runs a command in a process group of its own: bash handles a signal at once only while it waits, and then all of the
 # stage can be ended, however deep its processes are.
 _run() {
+  local code passed_on=true
   set -m
   "$@" </dev/null &
   _stage_group=$!
   set +m
   _sign_locks # a stage outlives a run that is killed with -9: its group keeps the locks held
-  wait "$_stage_group"
+  while $passed_on; do # SIGUSR1 has interrupted the wait
+    passed_on=false code=0
+    wait "$_stage_group" || code=$?
+  done
+  if $_asked; then _await_group; fi
   _stage_group=
+  return "$code"
+}
+
+# Called on SIGUSR1, with which batch systems announce the end of a job's time: the stage may stop politely, as training
+# does; no other one begins.
+_ask() {
+  _asked=true passed_on=true
+  if [ -n "$_stage_group" ]; then kill -USR1 -- "-$_stage_group" 2>/dev/null || true; fi
+}
+
+# A dispatcher ends its jobs in order, also when the step that called it has gone.
+_await_group() {
+  while _alive - "$_stage_group"; do sleep 0.1; done
 }
 
 # Called on signal $1, whose exit status is $2.
@@ -55,7 +82,7 @@ _stop() {
   trap '' HUP INT TERM
   if [ -n "$_stage_group" ]; then
     kill -TERM -- "-$_stage_group" 2>/dev/null || true
-    while _alive - "$_stage_group"; do sleep 0.1; done # a dispatcher ends its jobs in order
+    _await_group
   fi
   echo "${0##*/}: stopped by SIG$1" >&2
   exit "$2"
@@ -156,7 +183,9 @@ _stage_times=()
 _locks=()
 _stage_running=
 _stage_group=
+_asked=false
 trap _end_of_run EXIT
+trap _ask USR1
 trap '_stop HUP 129' HUP
 trap '_stop INT 130' INT
 trap '_stop TERM 143' TERM

@@ -10,9 +10,11 @@ from pathlib import Path
 from sv_py.cli import InputError
 from sv_py.data.utterance import Utterance, check_id, check_path
 
+_SIMULATED = ("rirs_small", "rirs_medium", "rirs_large")
 _MEASURED = "real_rirs_isotropic_noises"
 _FOLDERS = ("pointsource_noises", _MEASURED, *(f"simulated_rirs/{size}room" for size in ("small", "medium", "large")))
-_SETS = ("rirs_small", "rirs_medium", "rirs_large", "rirs_real", "rirs_point_noise", "rirs_iso_noise")
+_SETS = {name: (name,) for name in (*_SIMULATED, "rirs_real", "rirs_point_noise", "rirs_iso_noise")}
+_SETS |= {"rirs_small_medium": _SIMULATED[:2], "rirs_simulated": _SIMULATED}  # what recipes reverberate with
 
 
 def scan(folder: Path) -> list[Utterance]:
@@ -34,8 +36,8 @@ def scan(folder: Path) -> list[Utterance]:
 
 
 def split(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
-    """The three sizes of simulated rooms, the measured responses, and both kinds of noises, each a set."""
-    return {name: [u for u in utterances if u.part == name] for name in _SETS}
+    """The three sizes of simulated rooms, two and all of them together, the measured responses, two kinds of noises."""
+    return {name: [u for u in utterances if u.part in parts] for name, parts in _SETS.items()}
 
 
 def _utterance(part: str, path: str) -> Utterance:

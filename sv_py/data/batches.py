@@ -16,7 +16,8 @@ from sv_py.augmentation.chain import Chain, build_chain
 from sv_py.augmentation.speed import speed, speed_input_samples
 from sv_py.cli import InputError, first_few
 from sv_py.data.dataset import AudioSet, FeatureSet, Frames
-from sv_py.data.plan import plan_epoch, speakers_per_window
+from sv_py.data.plan import Plan, plan_epoch, speakers_per_window
+from sv_py.data.pool import Pool
 from sv_py.data.random_streams import Kind, stream
 from sv_py.log import logger
 from sv_py.schema import Data, Mask, Phase
@@ -45,12 +46,13 @@ class RawBatch:
 
 
 class TrainingBatches:
-    """The batches of one epoch: ``batches[step]`` -> RawBatch.
+    """The micro-batches of one epoch: ``batches[number]`` -> RawBatch; a step takes ``phase.micro_batches`` in a row.
 
-    They depend on seed, epoch, step, data and configuration only: any number of processes, and any point of resume,
-    gives the same ones. ``pools`` are the sounds for augmentation by role. Labels are those of `class_names`.
+    They depend on seed, epoch, number, data and configuration only: any number of processes, and any point of resume,
+    gives the same ones. ``utterances`` are those of all sets of the phase, ``pools`` the sounds for augmentation by
+    role; the role `train` is ``utterances`` themselves. Labels are those of `class_names`.
 
-    An utterance that cannot be read is an InputError; with ``data.max_bad`` a crop of the batches that follow stands in
+    An utterance that cannot be read is an InputError; with ``data.max_bad`` a crop of the steps that follow stands in
     for it, with its own label, and the batch says so.
     """
 
@@ -60,16 +62,22 @@ class TrainingBatches:
     ):  # fmt: skip
         self.utterances, self.phase, self.data, self.seed, self.epoch = utterances, phase, data, seed, epoch
         self.speeds = (1.0, *phase.augment.speed)
-        longest = utterances.values_of(phase.crop_range[1])
-        self.plan = plan_epoch(utterances.table, phase, data, seed, epoch, longest)
-        if len(self.plan) == 0:
+        self.plan = self._plan()
+        self.steps = len(self.plan) // phase.micro_batches
+        if self.steps == 0:
             crops, size = len(self.plan.rows), phase.batch_size
             raise InputError(f"phase {phase.name}: an epoch of {crops} crops, less than one batch of {size}")
-        waveform = phase.augment.waveform
-        self.chain = build_chain(waveform, pools or {}, utterances.store.rate) if waveform else None
+        self.chain = None
+        if phase.augment.waveform:
+            pools = {**(pools or {}), "train": Pool(utterances.store)}
+            self.chain = build_chain(phase.augment.waveform, pools, utterances.store.rate)
+
+    def _plan(self) -> Plan:
+        longest = self.utterances.values_of(self.phase.crop_range[1])
+        return plan_epoch(self.utterances.table, self.phase, self.data, self.seed, self.epoch, longest)
 
     def __len__(self) -> int:
-        return len(self.plan)
+        return self.steps * self.phase.micro_batches
 
     def warn_of_narrow_windows(self) -> None:
         """Say so if the windows of the plan hold few of the speakers."""
@@ -80,11 +88,12 @@ class TrainingBatches:
                 self.data.window, mixed, len(table.speakers),
             )  # fmt: skip
 
-    def __getitem__(self, step: int) -> RawBatch:
+    def __getitem__(self, number: int) -> RawBatch:
         least, most = self.phase.crop_range
-        frames = int(stream(self.seed, Kind.LENGTH, self.epoch, step).integers(least, most + 1))
+        frames = int(stream(self.seed, Kind.LENGTH, self.epoch, number).integers(least, most + 1))
         length = self.utterances.values_of(frames)
-        first, size = step * self.phase.batch_size, self.phase.batch_size
+        size = self.plan.batch_size
+        first = number * size
         rows, speeds = np.empty(size, np.int64), np.empty(size, np.int64)
         values, drawn, stripes, unreadable = [], [], [], []
         for k in range(size):
@@ -98,7 +107,7 @@ class TrainingBatches:
             for index in np.unique(speeds)
             for places in [np.flatnonzero(speeds == index)]
         ]
-        dither = int(stream(self.seed, Kind.DITHER, self.epoch, step).integers(1 << 63))
+        dither = int(stream(self.seed, Kind.DITHER, self.epoch, number).integers(1 << 63))
         labels = self._labels(rows, speeds)
         return RawBatch(crops, length, labels, drawn, np.stack(stripes, axis=-1), dither, unreadable)
 
@@ -110,7 +119,7 @@ class TrainingBatches:
             rng = stream(self.seed, Kind.ITEM, self.epoch, row, int(plan.visits[place]))
             needed = length if factor == 1 else speed_input_samples(length, factor)
             try:
-                crop = self.utterances.crop(row, rng.random(), needed)
+                crop = self.utterances.crop(row, self._start(rng), needed)
                 return place, crop, self.chain.draw(rng, length, row) if self.chain else []
             except InputError as error:  # of the utterance, or of one that is mixed into it
                 if str(error) not in unreadable:
@@ -118,6 +127,10 @@ class TrainingBatches:
             if len(unreadable) > self.data.max_bad:
                 break
         raise too_many(unreadable, self.data.max_bad)
+
+    def _start(self, rng: np.random.Generator) -> float:
+        """Where a crop begins, as a fraction of the places where it can."""
+        return rng.random()
 
     def _stripes(self, item: int) -> np.ndarray:
         """Widths and places, uniform on [0, 1), of the stripes of frames and of bins of a crop: (n, 2, 2)."""
@@ -127,7 +140,7 @@ class TrainingBatches:
         return applied * rng.random((max(mask.time_stripes, mask.frequency_stripes), 2, 2))  # else of no width
 
     def _stand_ins(self, item: int) -> Iterator[int]:
-        """Places of the plan: ``item``, then those of later batches, so that nothing is in a batch twice.
+        """Places of the plan: ``item``, then those of later steps, so that nothing is in a step twice.
 
         Those of the same class come first where a batch is made of speakers and their utterances.
         """
@@ -161,11 +174,12 @@ def class_names(speakers: Sequence[str], speeds: Sequence[float] = ()) -> list[s
 class Preparation:
     """``prepare(raw)`` -> frames (B, T, F) float32 and labels (B,) int64, on ``device``.
 
-    Speed, augmentation, front end, mean normalisation, masks: a function of the RawBatch alone.
+    Speed, augmentation, front end, mean normalisation, masks: a function of the RawBatch alone. ``dither``: whether
+    the front end may do so.
     """
 
-    def __init__(self, frames: Frames, chain: Chain | None, mask: Mask, device: torch.device):
-        self.frames = copy.deepcopy(frames).train().to(device)
+    def __init__(self, frames: Frames, chain: Chain | None, mask: Mask, device: torch.device, dither: bool = True):
+        self.frames = copy.deepcopy(frames).train(dither).to(device)
         self.chain, self.mask, self.device = chain, mask, device
 
     @torch.no_grad()

@@ -40,14 +40,14 @@ class Pool:
 
 
 def open_pools(
-    bindings: Mapping[str, Path], roles: Iterable[str], rate: int, train: AudioStore | None
+    bindings: Mapping[str, Path], roles: Iterable[str], rate: int, train: AudioStore | None = None
 ) -> dict[str, Pool]:
-    """The pools of those ``roles`` that are bound; ``train``: what the role of that name stands for, if it is one.
+    """The pools of those ``roles`` that are bound; ``train``: what the role of that name stands for, where it is known.
 
     Raises InputError for a data dir that does not exist, has no audio shards, or has another rate than ``rate`` Hz.
     """
     stores = {role: AudioStore(bindings[role]) for role in sorted(roles) if role in bindings}
-    if "train" in roles:
+    if train is not None and "train" in roles:
         stores["train"] = train
     for role, store in stores.items():
         if store.rate != rate:

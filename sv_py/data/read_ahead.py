@@ -1,9 +1,11 @@
-"""Batches on their way to the training: read ahead by processes, in order, with the waiting measured."""
+"""Batches on their way to the network: read ahead by processes, in order, with the waiting measured."""
 
+import signal
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
 import torch
@@ -11,30 +13,28 @@ from torch.utils.data import DataLoader, Dataset
 
 from sv_py.cli import InputError
 from sv_py.data.batches import Preparation, RawBatch, TrainingBatches, too_many
-from sv_py.data.plan import rank_steps
 from sv_py.log import logger
 
 _BLOCK = 1 << 22  # bytes read at once of a shard that is fetched
 
 
 class ReadAhead:
-    """The batches of an epoch from a step on: ``with ReadAhead(...) as batches: for frames, labels in batches: ...``.
+    """Batches of an epoch, one after the other: ``with ReadAhead(...) as ahead: for frames, labels in ahead: ...``.
 
-    ``workers`` processes read them ahead, or the calling one does. On a CPU they also prepare them, with one thread
-    each; a GPU prepares in the calling process. Rank ``rank`` of ``ranks`` training processes gets every ``ranks``-th
-    batch. ``unreadable`` grows by a message for each utterance that cannot be read; it may be handed from epoch to
-    epoch.
+    ``numbers`` says which, all by default. ``workers`` processes read them ahead, or the calling one does. On a CPU
+    they also prepare them, with one thread each; a GPU prepares in the calling process. ``unreadable`` grows by a
+    message for each utterance that cannot be read; it may be handed from epoch to epoch.
 
     Inside the block, InputError ends the run with one line: an utterance that cannot be read (more than
     ``data.max_bad``), or a reading process that was killed.
     """
 
     def __init__(
-        self, batches: TrainingBatches, prepare: Preparation, workers: int = 0, first: int = 0,
-        rank: int = 0, ranks: int = 1, unreadable: list[str] | None = None,
+        self, batches: TrainingBatches, prepare: Preparation, workers: int = 0,
+        numbers: Sequence[int] | None = None, unreadable: list[str] | None = None,
     ):  # fmt: skip
         self.batches, self.prepare = batches, prepare
-        self.steps = rank_steps(first, len(batches), rank, ranks)
+        self.numbers = range(len(batches)) if numbers is None else numbers
         self.unreadable = [] if unreadable is None else unreadable
         self.waited = self.seconds = 0.0  # for data, and altogether
         self._workers, self._on_cpu = workers, prepare.device.type == "cpu"
@@ -42,7 +42,7 @@ class ReadAhead:
         self._fetcher: ShardFetcher | None = None
 
     def __len__(self) -> int:
-        return len(self.steps)
+        return len(self.numbers)
 
     @property
     def data_wait(self) -> float:
@@ -52,26 +52,26 @@ class ReadAhead:
     def __enter__(self) -> "ReadAhead":
         dataset = _Items(self.batches, self.prepare if self._on_cpu else None)
         context = "fork" if self._workers else None  # memory maps and open files are shared, nothing is copied
-        with warnings.catch_warnings():  # more processes than cores are the user's choice
+        with _signals_held(), warnings.catch_warnings():  # more processes than cores are the user's choice
             warnings.filterwarnings("ignore", message="This DataLoader will create")
             warnings.filterwarnings("ignore", message="This process .* is multi-threaded")  # Python 3.12 and later
             self._items = iter(
                 DataLoader(
-                    dataset, batch_size=None, sampler=self.steps, num_workers=self._workers, collate_fn=_as_it_is,
+                    dataset, batch_size=None, sampler=self.numbers, num_workers=self._workers, collate_fn=_as_it_is,
                     multiprocessing_context=context, generator=torch.Generator(),  # not the network's: it draws a seed
                 )
             )  # fmt: skip
-        if self.batches.data.fetch == "shards":
+        if self.batches.data.fetch == "shards" and len(self.numbers):
             self._fetcher = ShardFetcher(self.batches.plan.windows, self.batches.utterances.table.shards)
-            self._fetcher.reach(self.batches.plan.window_of(self.steps.start))
+            self._fetcher.reach(self.batches.plan.window_of(self.numbers[0]))
             self._fetcher.start()  # after the processes: they must not inherit a thread's locks
         return self
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         start = time.monotonic()
-        for step in self.steps:
+        for number in self.numbers:
             if self._fetcher is not None:
-                self._fetcher.reach(self.batches.plan.window_of(step))
+                self._fetcher.reach(self.batches.plan.window_of(number))
             before = time.monotonic()
             item = next(self._items)
             now = time.monotonic()
@@ -106,14 +106,14 @@ class ReadAhead:
 
 
 class _Items(Dataset):
-    """What a reading process makes of a step: (batch, utterances left out), or the InputError that ends the run."""
+    """What a reading process makes of a number: (batch, utterances left out), or the InputError that ends the run."""
 
     def __init__(self, batches: TrainingBatches, prepare: Preparation | None):
         self.batches, self.prepare = batches, prepare
 
-    def __getitem__(self, step: int) -> tuple[RawBatch | tuple[torch.Tensor, torch.Tensor], list[str]] | InputError:
+    def __getitem__(self, number: int) -> tuple[RawBatch | tuple[torch.Tensor, torch.Tensor], list[str]] | InputError:
         try:
-            raw = self.batches[step]
+            raw = self.batches[number]
         except InputError as error:  # as a value: raised here, it would come with the other process's traceback
             return error
         if self.prepare is None:
@@ -124,6 +124,19 @@ class _Items(Dataset):
             return self.prepare(raw), raw.unreadable
         finally:
             torch.set_num_threads(threads)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Processes that are started inside never get what asks a training to stop, which is sent to all of its group.
+
+    They inherit the mask; the training ends them itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _as_it_is(item: object) -> object:

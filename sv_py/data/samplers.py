@@ -52,10 +52,10 @@ def speaker_balanced(
     arguments: SpeakerBalancedArguments, table: UtteranceTable, request: Request, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """A speaker is drawn uniformly, then one of his utterances uniformly."""
-    by_speaker, first, count = _by_speaker(table)
+    rows, first, count = by_speaker(table)
     speaker = rng.integers(len(count), size=request.crops)
     chosen = first[speaker] + (rng.random(request.crops) * count[speaker]).astype(np.int64)
-    return request.at_speeds(by_speaker[chosen], rng)
+    return request.at_speeds(rows[chosen], rng)
 
 
 def speakers_times_utts(
@@ -67,7 +67,7 @@ def speakers_times_utts(
     left over when the batches of such a round are filled. The utterances in a batch are different ones if the
     speaker has so many.
     """
-    by_speaker, first, count = _by_speaker(table)
+    rows, first, count = by_speaker(table)
     classes = len(count) * request.speeds
     if arguments.speakers > classes:
         raise InputError(f"sampler: {arguments.speakers} speakers in a batch, and there are {classes}")
@@ -78,11 +78,10 @@ def speakers_times_utts(
     chosen = rounds[:, : in_round * arguments.speakers].reshape(-1)[: batches * arguments.speakers]
     speed, speaker = np.divmod(chosen, len(count))
     utt = _distinct(count[speaker], arguments.utts, rng)
-    rows = by_speaker[first[speaker][:, None] + utt].reshape(-1)
-    return rows, np.repeat(speed.astype(np.uint8), arguments.utts)
+    return rows[first[speaker][:, None] + utt].reshape(-1), np.repeat(speed.astype(np.uint8), arguments.utts)
 
 
-def _by_speaker(table: UtteranceTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def by_speaker(table: UtteranceTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows sorted by speaker, int32 (N,); where each speaker's begin among them, and how many he has, (S,)."""
     order = np.argsort(table.speaker, kind="stable").astype(np.int32)
     count = np.bincount(table.speaker, minlength=len(table.speakers))

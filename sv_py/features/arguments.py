@@ -196,6 +196,12 @@ def same_features(one: str, other: str) -> bool:
     return _without_dither(one) == _without_dither(other)
 
 
+def difference(one: str, other: str) -> tuple[str, str]:
+    """The lines that only one of the texts of two feats.id has, on one line each, for messages."""
+    lines = set(one.splitlines()), set(other.splitlines())
+    return " ".join(sorted(lines[0] - lines[1])) or "none said", " ".join(sorted(lines[1] - lines[0])) or "none said"
+
+
 def _without_dither(text: str) -> tuple[str, FrameArguments] | str:
     try:
         name, arguments = parse_id(text, "feats.id")

@@ -68,5 +68,23 @@ def is_nearest(similarities: Tensor, labels: Tensor, shards: OneShard) -> Tensor
 
 def put(values: Tensor, labels: Tensor, target: Tensor) -> Tensor:
     """``values`` (B, n), changed in place: ``target`` (B,) in the columns ``labels``, where these are not -1."""
-    here = (labels >= 0).nonzero()[:, 0]
-    return values.index_put_((here, labels[here]), target[here])
+    return _Put.apply(values, labels[:, None], target[:, None])
+
+
+class _Put(torch.autograd.Function):
+    """Without asking where labels are -1, for which a GPU would have to be waited for."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+        ctx.save_for_backward(labels)
+        ctx.mark_dirty(values)
+        columns = labels.clamp(min=0)
+        return values.scatter_(1, columns, torch.where(labels < 0, values.gather(1, columns), target))
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, Tensor]:
+        (labels,) = ctx.saved_tensors
+        columns = labels.clamp(min=0)
+        mine, zero = gradient.gather(1, columns), gradient.new_zeros(())
+        rest = gradient.scatter(1, columns, torch.where(labels < 0, mine, zero))
+        return rest, None, torch.where(labels < 0, zero, mine)

@@ -22,16 +22,18 @@ class Head(nn.Module):
     """All rows, all of them in every step; with ``shards``, this process's share of them.
 
     ``head(embeddings (B, D), labels (B,))`` -> the mean loss, and whether each label's speaker was nearest (B,); labels
-    are places in ``speakers``. It computes in the rows' type, float32, whatever autocast says.
+    are places in ``speakers``. It computes in the rows' type, float32, whatever autocast says. A step of the optimiser
+    is one `begin_step`, and any number of forwards, whose gradients add up; in eval mode a forward belongs to none.
 
     With shards, every process brings a batch of its own, of one size. The loss is the mean over all of them, and its
-    exact gradient arrives at the process's embeddings and rows. What all processes share, backbone and parameters of
-    the loss, gets on each a part of the exact gradient: add these up over processes, do not average them.
+    exact gradient arrives at the process's embeddings and rows. What all processes share, backbone, parameters of the
+    loss and `shared_gradients`, gets on each a part of the exact gradient: add these up over processes.
 
     Raises InputError for fewer than two speakers, for fewer than shards, and for a name twice.
     """
 
     state_keys = frozenset({"speakers", "rows", "optimizer", "loss"})
+    needs_labels = False  # whether `begin_step` does
 
     def __init__(
         self, arguments: FullArguments, loss: Loss, embedding_dim: int, speakers: Sequence[str], seed: int = 0,
@@ -46,9 +48,12 @@ class Head(nn.Module):
         self._set_rows(self.rows.detach())
         self.select(speakers)
 
+    def begin_step(self, labels: Tensor) -> None:
+        """Begin a step whose utterances, of all batches and processes, have ``labels`` (N,), best on the CPU."""
+
     def forward(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Loss, and whether each utterance was recognised (B,)."""
-        if not ((labels >= 0) & (labels < len(self.speakers))).all():
+        if labels.is_cpu and not ((labels >= 0) & (labels < len(self.speakers))).all():  # a GPU says so by itself
             raise IndexError(f"a label is no number of one of {len(self.speakers)} speakers")
         shards, mine = self.shards, slice(self.shards.rank * len(labels), (self.shards.rank + 1) * len(labels))
         with torch.autocast(embeddings.device.type, enabled=False):
@@ -59,6 +64,15 @@ class Head(nn.Module):
             losses, correct = self.loss(self.loss.similarities(batch, rows), places, shards)
             return shards.total(losses[mine].sum() / len(batch)), correct[mine]
 
+    def row_gradient(self) -> Tensor | None:
+        """The gradient of the step's rows, as far as this process has it; what is done to it in place counts."""
+        return self.rows.grad
+
+    def shared_gradients(self) -> list[Tensor]:
+        """What is to be added up over processes, besides the gradients of backbone and loss: of rows that all have."""
+        gradient = self.row_gradient()
+        return [] if gradient is None or self.shards.count > 1 else [gradient]
+
     @property
     def span(self) -> range:
         """Which speakers' rows this process has."""
@@ -67,17 +81,18 @@ class Head(nn.Module):
     def select(self, speakers: Sequence[str], means: Mapping[str, Tensor] | None = None) -> None:
         """Make ``speakers`` the classes. Rows of known ones stay to the bit, others go, and new ones are drawn.
 
-        A draw is Xavier's and depends on the seed, the new names and the number of speakers. The first row of a new
-        speaker in ``means`` points to that mean embedding (D,) instead. Optimisers are to be made anew after this.
+        A draw is Xavier's and depends on the seed, the new names and the number of speakers. The first row of a
+        speaker in ``means``, who counts as new, points to that mean embedding (D,) instead. Optimisers are to be made
+        anew after this.
         """
         if twice := [name for name, count in Counter(speakers).items() if count > 1]:
             raise InputError(f"speakers a second time: {first_few(twice)}")
         if len(speakers) < max(2, self.shards.count):
             raise InputError(f"a classifier needs two speakers or more, and one for each process, not {len(speakers)}")
-        if list(speakers) == self.speakers:
+        if list(speakers) == self.speakers and not means:
             return
-        before = {name: i for i, name in enumerate(self.speakers)}
-        known = self.shards.collect(self._all_rows(), len(before)) if before else self._all_rows()
+        before = {name: i for i, name in enumerate(self.speakers) if name not in (means or {})}
+        known = self.shards.collect(self._all_rows(), len(self.speakers)) if before else self._all_rows()
         self.speakers = list(speakers)
         mine = [self.speakers[i] for i in self.span]
         rows = self._draw([name for name in self.speakers if name not in before], mine, means or {}).to(known)
@@ -136,8 +151,8 @@ class Head(nn.Module):
             raise InputError(f"the head's state does not fit its loss: {error}") from None
         mine = slice(self.span.start, self.span.stop)
         self._set_rows(state["rows"][mine].to(self.rows, copy=True))
-        kept = state["optimizer"].items()
-        self._set_row_state({k: v[mine].to(self.rows, copy=True) if v.ndim else v.clone() for k, v in kept})
+        kept = {key: value[mine] if value.ndim else value for key, value in state["optimizer"].items()}
+        self._set_row_state({key: value.to(self.rows.device, copy=True) for key, value in kept.items()})
 
     def _collect(self, value: Tensor, count: int) -> Tensor:
         return self.shards.collect(value, count) if value.ndim else value  # without dimensions: a count of steps

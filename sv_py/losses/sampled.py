@@ -17,11 +17,13 @@ class SampledHead(Head):
     """Of each shard's rows, those of the batch's speakers and others at random, ``rate`` of all together (An et al.
     2022). Only these are multiplied, get gradient, momentum and weight decay; the loss is over them alone.
 
-    The draw depends on the seed and the number of steps done. One forward belongs to one step of the optimiser that is
+    The draw is made by `begin_step`, and depends on the seed and the number of steps done by the optimiser that is
     followed; without one, nothing is learnt. ``drawn`` are the places of the speakers of a step, or None between steps.
+    In eval mode the loss is over all of them.
     """
 
     state_keys = Head.state_keys | {"steps"}
+    needs_labels = True
     drawn: Tensor | None
 
     def __init__(
@@ -53,18 +55,27 @@ class SampledHead(Head):
         super().load_full_state(state)
         self.steps = state["steps"]
 
-    def _rows_of_step(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        self.drawn = self._draw_speakers(labels)
-        self._taken = self.all_rows[self.drawn].requires_grad_()
-        return self._taken, torch.where(labels < 0, -1, torch.searchsorted(self.drawn, labels))
-
-    def _draw_speakers(self, labels: Tensor) -> Tensor:
-        """Sorted places of the speakers that take part in a step."""
-        needed = labels[labels >= 0].unique()
-        generator = generator_of(self.seed, self.steps, self.span.start)
-        order = torch.rand(len(self.all_rows), generator=generator).to(labels.device)
+    def begin_step(self, labels: Tensor) -> None:
+        """As of the base class; draws the speakers that take part in the step."""
+        needed = labels.cpu().unique() - self.span.start
+        needed = needed[(needed >= 0) & (needed < len(self.span))]
+        order = torch.rand(len(self.all_rows), generator=generator_of(self.seed, self.steps, self.span.start))
         order[needed] = 2.0
-        return order.topk(max(len(needed), math.ceil(self.rate * len(order))), sorted=False).indices.sort().values
+        size = max(len(needed), math.ceil(self.rate * len(order)))
+        chosen = order.to(self.all_rows.device).topk(size, sorted=False).indices
+        self.drawn = chosen.sort().values
+        self._taken = self.all_rows[self.drawn].requires_grad_()
+
+    def row_gradient(self) -> Tensor | None:
+        """As of the base class."""
+        return None if self._taken is None else self._taken.grad
+
+    def _rows_of_step(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.training:
+            return self.all_rows, labels
+        if self.drawn is None:
+            raise RuntimeError("a forward of a sampled head belongs to a step: call begin_step before")
+        return self._taken, torch.where(labels < 0, -1, torch.searchsorted(self.drawn, labels))
 
     def _hand_over(self, *_: Any) -> None:
         """Give the optimiser the rows of this step, with their gradient and its own state of them."""

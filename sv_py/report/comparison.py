@@ -90,19 +90,23 @@ def _of_one(key: str, configs: list[dict[str, Any]]) -> bool:
 
 
 def _facts(folder: Path) -> Iterator[tuple[str, str]]:
-    model, train = folder / "model.json", folder / "data" / "train"
+    model = folder / "model.json"
     if model.is_file():
         yield "parameters", f"{json.loads(model.read_text())['parameters']:,}"
-    if (train / "utt2spk").is_file():
-        utt2spk = read_table(train / "utt2spk", columns=2)
+    if utt2spk := _trained_on(folder, "utt2spk"):
         yield "training speakers", f"{len(set(utt2spk.values())):,}"
         yield "training utterances", f"{len(utt2spk):,}"
-    if (train / "utt2dur").is_file():
-        seconds = sum(map(float, read_table(train / "utt2dur", columns=2).values()))
-        yield "training hours", f"{seconds / 3600:.2f}"
+    if utt2dur := _trained_on(folder, "utt2dur"):
+        yield "training hours", f"{sum(map(float, utt2dur.values())) / 3600:.2f}"
     epochs = [json.loads(line) for path in sorted(folder.glob("phases/*/metrics.jsonl")) for line in read_lines(path)]
     if epochs:
         yield "training time", f"{sum(epoch['seconds'] for epoch in epochs) / 60:.1f} min"
+
+
+def _trained_on(folder: Path, table: str) -> dict[str, str]:
+    """A table of all training sets of an experiment."""
+    paths = [folder / "data" / role / table for role in ROLES]
+    return {utt: value for path in paths if path.is_file() for utt, value in read_table(path, columns=2).items()}
 
 
 def _flatten(value: Any, key: str) -> Iterator[tuple[str, Any]]:

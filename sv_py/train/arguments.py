@@ -21,16 +21,26 @@ class SGDArguments:
 
 
 @dataclass(frozen=True)
-class AdamWArguments:
-    """Adam with decoupled weight decay. Raises InputError for values that make no optimiser."""
+class AdamArguments:
+    """Adam (Kingma and Ba, 2015). Raises InputError for values that make no optimiser."""
 
     beta1: float = 0.9  # of the mean of the gradient
     beta2: float = 0.999  # of the mean of its square
-    weight_decay: float = 0.05  # per step, times the learning rate
+    eps: float = 1e-8  # added to the root of that
+    weight_decay: float = 0.0  # L2 penalty
 
     def __post_init__(self):
         _from_zero_to_one(self, "beta1", "beta2")
         _not_negative(self, "weight_decay")
+        if self.eps <= 0:
+            raise InputError(f"eps must be positive, is {self.eps}")
+
+
+@dataclass(frozen=True)
+class AdamWArguments(AdamArguments):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
+
+    weight_decay: float = 0.05  # per step, times the learning rate
 
 
 def _from_zero_to_one(arguments: object, *names: str) -> None:

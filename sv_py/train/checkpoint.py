@@ -1,5 +1,6 @@
 """Checkpoints: written whole, the last ones kept, read without running code."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import torch
 from sv_py.cli import InputError
 from sv_py.io.atomic import replace_file
 from sv_py.log import logger
+
+_NUMBERED = "[0-9]*.pt"  # files of a step or an epoch
+_PLACE = ("phase", "epoch", "step")  # what a checkpoint has beyond a model
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -38,18 +42,33 @@ def load(path: str | Path) -> dict[str, Any]:
 
 
 def save_step(folder: Path, step: int, state: dict[str, Any], keep: int = 2) -> None:
-    """Write the checkpoint of ``step`` and drop all but the last ``keep``."""
-    save(folder / f"{step:09d}.pt", state)
-    for old in sorted(folder.glob("*.pt"))[:-keep]:
-        old.unlink()
+    """Write the checkpoint of ``step`` and drop all but the last ``keep``, and any of a later step.
+
+    Later ones were passed over as damaged; this one, which takes their place, must not count as the oldest.
+    """
+    path = folder / f"{step:09d}.pt"
+    save(path, state)
+    tidy(folder, [old for old in sorted(folder.glob(_NUMBERED)) if old <= path][-keep:])
+
+
+def tidy(folder: Path, keep: Collection[Path]) -> None:
+    """Drop the numbered files of ``folder`` but those to ``keep``, and what a writer that was killed has left."""
+    for path in [*folder.glob(_NUMBERED), *folder.glob(f".{_NUMBERED}.*.tmp")]:
+        if path not in keep:
+            path.unlink()
 
 
 def latest(folders: list[Path]) -> dict[str, Any] | None:
-    """The newest checkpoint that can be read, of the last folder with one; damaged ones are named and passed over."""
+    """The newest checkpoint that can be read, of the last folder with one; others are named and passed over.
+
+    Others are damaged, foreign, or models without a place in a training.
+    """
     for folder in reversed(folders):
-        for path in sorted(folder.glob("*.pt"), reverse=True):
+        for path in sorted(folder.glob(_NUMBERED), reverse=True):
             try:
                 state = load(path)
+                if lacking := [key for key in _PLACE if key not in state]:
+                    raise InputError(f"a model, not a checkpoint of a training: no {', '.join(lacking)} inside", path)
             except InputError as error:
                 logger.warning("%s; trying the one before", error)
                 continue

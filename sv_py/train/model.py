@@ -9,7 +9,7 @@ import torch
 from sv_py.cli import InputError
 from sv_py.config import from_dict
 from sv_py.data.dataset import AudioSet, FeatureSet
-from sv_py.features.arguments import FrameArguments, same_features
+from sv_py.features.arguments import FrameArguments, difference, same_features
 from sv_py.models import BACKBONES
 from sv_py.models.backbone import Backbone, repeated
 from sv_py.schema import Config
@@ -33,9 +33,8 @@ class TrainedModel:
         texts = [text if silence else text.partition("detector=")[0] for text in (self.feats_id, utterances.id)]
         if same_features(*texts):
             return
-        ours, theirs = (set(text.splitlines()) for text in texts)
-        differ = " ".join(sorted(theirs - ours)) or "none said", " ".join(sorted(ours - theirs)) or "none said"
-        raise InputError(f"{self.path} was trained on other features: {differ[0]} here, {differ[1]} in training")
+        there, here = difference(*texts)
+        raise InputError(f"{self.path} was trained on other features: {here} here, {there} in training")
 
 
 def open_device(name: str) -> torch.device:

@@ -15,11 +15,11 @@ def run_with_deaths(monkeypatch, start: Callable[[], Trainer], steps: Iterable[i
     for count in steps:
         left = [count]
 
-        def dying_step(self, feats, labels, left=left):
+        def dying_step(self, *arguments, left=left):
             if left[0] == 0:
                 raise Killed
             left[0] -= 1
-            train_step(self, feats, labels)
+            return train_step(self, *arguments)
 
         monkeypatch.setattr(Trainer, "_train_step", dying_step)
         try:

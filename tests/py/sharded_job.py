@@ -29,27 +29,32 @@ def part(rank: int, ranks: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return embeddings[mine].requires_grad_(), labels[mine]
 
 
-def train(head, rank: int, ranks: int, steps: range) -> None:
+def train(head, optimizers: list, rank: int, ranks: int, steps: range) -> None:
     """Take steps, each with its own batch; what processes share is added up."""
     for step in steps:
+        head.begin_step(batch(SIZE, step)[1])
         loss, _ = head(*part(rank, ranks, step))
-        head.optimizer.zero_grad()
+        head.zero_grad()
         loss.backward()
         for parameter in head.loss.parameters() if ranks > 1 else ():
             dist.all_reduce(parameter.grad)
-        head.optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
 
 
 def measure(kind: str, variant: tuple, rank: int, ranks: int, state: dict | None, **arguments) -> dict:
     """What a head gives, and what becomes of it in training."""
     name, of_loss = variant
     head = make_head(make_loss(name, **of_loss), kind, **arguments)
-    optimizer = sgd(SGDArguments(), head.parameters())
-    optimizer.param_groups[0]["lr"] = 0.1
-    head.follow(optimizer)
+    parameters = [head.rows], list(head.loss.parameters())
+    optimizers = [sgd(SGDArguments(), part) for part in parameters if part]
+    for optimizer in optimizers:
+        optimizer.param_groups[0]["lr"] = 0.1
+    head.follow(optimizers[0])
     if state:
         head.load_full_state(state)
     embeddings, labels = part(rank, ranks, seed=1)
+    head.begin_step(batch(SIZE, 1)[1])
     loss, correct = head(embeddings, labels)
     loss.backward()
     found = {"loss": loss.detach(), "correct": correct, "embeddings": embeddings.grad, "span": list(head.span)}
@@ -57,7 +62,7 @@ def measure(kind: str, variant: tuple, rank: int, ranks: int, state: dict | None
     found["rows"] = None if head.rows.grad is None else head.rows.grad.clone()
     head.zero_grad()
     found["begun"] = copy.deepcopy(head.full_state())
-    train(head, rank, ranks, range(10, 10 + STEPS))
+    train(head, optimizers, rank, ranks, range(10, 10 + STEPS))
     found["trained"] = copy.deepcopy(head.full_state())
     head.select(SELECTED)
     found["selected"] = head.full_state()

@@ -36,7 +36,7 @@ DEVICES = [
     "cpu",
     pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU")),
 ]
-PRESETS = ["clova", "voxblink", "wespeaker"]
+PRESETS = ["clova", "voxblink", "voxblink_one_speed", "wespeaker", "wespeaker_one_speed"]
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +184,12 @@ def test_the_clova_preset_chooses_uniformly_and_babbles_with_three_to_eight_othe
         [0.2] * 4, abs=0.04
     )
     assert {len(entries[2]) for entries in drawn if entries[2] is not None} == {3, 4, 5, 6, 7, 8}
+
+
+@pytest.mark.parametrize("name", ["voxblink", "wespeaker"])
+def test_a_preset_of_one_speed_differs_from_its_model_in_speeds_only(name, root, tmp_path):
+    alike = dataclasses.replace(preset(root, tmp_path, name), speed=(), speed_expand=False)
+    assert preset(root, tmp_path, f"{name}_one_speed") == alike
 
 
 def test_the_voxblink_preset_expands_speeds_and_changes_gain_and_tempo(root, tmp_path):

@@ -31,7 +31,9 @@ def follow(head, name="sgd", rate=0.05):
 def train(head, optimizer, steps):
     """Take the given steps, each with a batch of its own."""
     for step in steps:
-        loss, _ = head(*batch(4, seed=step, speakers=len(head.speakers)))
+        embeddings, labels = batch(4, seed=step, speakers=len(head.speakers))
+        head.begin_step(labels)
+        loss, _ = head(embeddings, labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -129,6 +131,7 @@ def test_speakers_that_make_no_classifier_are_an_error(speakers, message):
 @pytest.mark.parametrize("wrong", [-1, 7])
 def test_a_label_of_no_speaker_is_an_error(kind, arguments, wrong):
     head = make_head(make_loss("am_softmax"), kind, **arguments)
+    head.begin_step(torch.zeros(1, dtype=torch.int64))
     with pytest.raises(IndexError, match="no number of one of 7 speakers"):
         head(torch.ones(1, DIM), torch.tensor([wrong]))
 
@@ -164,6 +167,7 @@ def test_only_the_speakers_of_a_step_change(optimizer):
 def test_a_step_of_a_sampled_head_is_that_of_a_full_head_of_its_speakers():
     head = make_head(make_loss("aam_softmax"), "sampled", rate=0.5)
     embeddings, labels = batch(3)
+    head.begin_step(labels)
     loss, correct = head(embeddings, labels)
     chosen = [SPEAKERS[i] for i in head.drawn]
     small = make_head(make_loss("aam_softmax"))
@@ -175,7 +179,7 @@ def test_a_step_of_a_sampled_head_is_that_of_a_full_head_of_its_speakers():
 
 def test_more_speakers_in_a_batch_than_the_rate_has_room_for_all_take_part():
     head = make_head(make_loss("aam_softmax"), "sampled", rate=0.1)
-    head(torch.randn(7, DIM), torch.arange(7))
+    head.begin_step(torch.arange(7))
     assert len(head.drawn) == 7
 
 
@@ -190,7 +194,9 @@ def test_training_goes_on_from_a_state_with_the_same_bits(kind, arguments, optim
     train(head, steps, range(7))
     stopped, steps = fresh()
     train(stopped, steps, range(3))
-    stopped(*batch(4, seed=99))  # a forward without its step: the process dies in it
+    embeddings, labels = batch(4, seed=99)
+    stopped.begin_step(labels)
+    stopped(embeddings, labels)[0].backward()  # the process dies in a step
     torch.save(stopped.full_state(), tmp_path / "head.pt")
     resumed, steps = fresh()
     resumed.load_full_state(torch.load(tmp_path / "head.pt", weights_only=True))
@@ -199,11 +205,67 @@ def test_training_goes_on_from_a_state_with_the_same_bits(kind, arguments, optim
     assert same(resumed.full_state(), head.full_state()) and head.full_state()["optimizer"]
 
 
+@every_kind
+def test_the_batches_of_a_step_add_up_to_the_step_of_one_batch(kind, arguments):
+    heads = [make_head(make_loss("sphereface2"), kind, **arguments) for _ in range(2)]
+    optimizers = [follow(head) for head in heads]
+    embeddings, labels = batch(8)
+    for head in heads:
+        head.begin_step(labels)
+    heads[0](embeddings, labels)[0].backward()
+    for part in (slice(0, 4), slice(4, 8)):
+        (heads[1](embeddings[part], labels[part])[0] / 2).backward()
+    gradients = [head.row_gradient().clone() for head in heads]
+    torch.testing.assert_close(*gradients)
+    torch.testing.assert_close(heads[0].loss.bias.grad, heads[1].loss.bias.grad)
+    for head, optimizer in zip(heads, optimizers, strict=True):
+        optimizer.step()
+    torch.testing.assert_close(*map(all_rows, heads))
+    assert (all_rows(heads[0]) != all_rows(make_head(make_loss("sphereface2"), kind, **arguments))).any()
+
+
+@every_kind
+def test_what_is_done_to_the_gradient_of_the_rows_counts(kind, arguments):
+    head = make_head(make_loss("am_softmax"), kind, **arguments)
+    optimizer, before = follow(head), all_rows(head)
+    embeddings, labels = batch(4)
+    head.begin_step(labels)
+    head(embeddings, labels)[0].backward()
+    assert head.shared_gradients()[0] is head.row_gradient() and head.row_gradient().any()
+    head.row_gradient().zero_()
+    for group in optimizer.param_groups:
+        group["weight_decay"] = 0.0
+    optimizer.step()
+    assert torch.equal(all_rows(head), before)
+
+
+@every_kind
+def test_an_evaluation_is_over_all_speakers_and_leaves_the_next_step_as_it_was(kind, arguments):
+    head = make_head(make_loss("aam_softmax"), kind, **arguments)
+    alone = make_head(make_loss("aam_softmax"), kind, **arguments)
+    expected = make_head(make_loss("aam_softmax"))(*batch())
+    head.eval()
+    loss, correct = head(*batch())
+    assert torch.equal(loss, expected[0]) and torch.equal(correct, expected[1])
+    head.train()
+    for one in (head, alone):
+        train(one, follow(one), range(2))
+    assert same(head.full_state(), alone.full_state())
+
+
+def test_a_forward_of_a_sampled_head_outside_a_step_is_an_error():
+    head = make_head(make_loss("am_softmax"), "sampled")
+    assert head.needs_labels and not make_head(make_loss("am_softmax")).needs_labels
+    with pytest.raises(RuntimeError, match="begin_step"):
+        head(*batch())
+    assert head.row_gradient() is None and head.shared_gradients() == []
+
+
 def test_another_seed_or_step_draws_other_speakers():
     def drawn(seed, steps):
         head = make_head(make_loss("am_softmax"), "sampled", [f"s{i}" for i in range(1000)], seed, rate=0.1)
         train(head, follow(head), range(steps))
-        head(*batch(4, seed=99))
+        head.begin_step(batch(4, seed=99)[1])
         return set(head.drawn.tolist())
 
     assert drawn(0, 1) == drawn(0, 1)
@@ -244,9 +306,9 @@ def test_every_head_of_the_table_is_tested_here():
 def test_a_head_in_another_process_draws_the_same_speakers(root, run):
     code = (
         "from heads import *; head = make_head(make_loss('am_softmax'), 'sampled', [f's{i}' for i in range(1000)]); "
-        "head(*batch()); print(head.drawn.tolist(), head.all_rows[0].tolist())"
+        "head.begin_step(batch()[1]); print(head.drawn.tolist(), head.all_rows[0].tolist())"
     )
     head = make_head(make_loss("am_softmax"), "sampled", [f"s{i}" for i in range(1000)])
-    head(*batch())
+    head.begin_step(batch()[1])
     done = run(sys.executable, "-c", code, cwd=root / "tests/py", PYTHONPATH=root)
     assert done.stdout == f"{head.drawn.tolist()} {head.all_rows[0].tolist()}\n"

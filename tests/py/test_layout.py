@@ -38,7 +38,7 @@ ARROWS = {
     "corpora": COMMON | {"data"},
     "scoring": COMMON,
     "report": COMMON,
-    "train": COMMON | {"features", "augmentation", "data", "models", "losses"},
+    "train": COMMON | {"features", "augmentation", "data", "models", "losses", "scoring", "report"},
     "pretrained": COMMON | {"features"},
     "commands": COMMON
     | {"features", "augmentation", "models", "losses", "data", "corpora", "scoring", "report", "train", "pretrained"},
@@ -47,7 +47,7 @@ BASE = {"cli", "log", "registry"}
 TORCH_PARTS = {"features", "augmentation", "data", "models", "losses", "train", "pretrained", "commands"}
 TORCH_FREE_COMMANDS = [
     "check_trials", "compare_exps", "config", "convert_audio", "data_dir", "fetch_models", "hold_out", "make_mini",
-    "make_shards", "metrics", "prepare", "prepare_wav_list", "provenance", "score", "select_utts", "shards",
+    "make_shards", "metrics", "plot_training", "prepare", "prepare_wav_list", "provenance", "score", "select_utts", "shards",
     "speaker_means", "voxceleb_lists",
 ]  # fmt: skip
 

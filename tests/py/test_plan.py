@@ -8,7 +8,7 @@ from loader_data import make_features
 
 from sv_py.cli import InputError
 from sv_py.data.arguments import SpeakerBalancedArguments, SpeakersTimesUttsArguments, UniformArguments
-from sv_py.data.plan import plan_epoch, rank_steps, speakers_per_window
+from sv_py.data.plan import plan_epoch, share_of_steps, speakers_per_window
 from sv_py.data.random_streams import Kind, stream
 from sv_py.data.samplers import _distinct
 from sv_py.data.table import open_table
@@ -163,8 +163,13 @@ def test_more_speakers_in_a_batch_than_there_are_is_an_error(table):
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 @pytest.mark.parametrize("first", [0, 2])
-def test_ranks_share_the_batches_evenly_in_order_of_the_plan(ranks, first):
-    parts = [list(rank_steps(first, 17, rank, ranks)) for rank in range(ranks)]
-    assert len({len(part) for part in parts}) == 1
-    together = [step for steps in zip(*parts, strict=True) for step in steps]
-    assert together == list(range(first * ranks, 17 // ranks * ranks))
+def test_ranks_share_out_the_micro_batches_of_each_step_in_order_of_the_plan(ranks, first):
+    shares = [share_of_steps(first, 4, 6, rank, ranks) for rank in range(ranks)]
+    together = [number for dealt in zip(*shares, strict=True) for number in dealt]
+    assert together == list(range(first * 6, 24))
+
+
+def test_ranks_have_unequal_shares_where_they_do_not_divide_a_steps_micro_batches():
+    assert share_of_steps(1, 3, 5, 0, 2) == [5, 7, 9, 10, 12, 14]
+    assert share_of_steps(1, 3, 5, 1, 2) == [6, 8, 11, 13]
+    assert share_of_steps(3, 3, 5) == []

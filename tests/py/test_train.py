@@ -73,8 +73,7 @@ def config_file(tmp_path_factory) -> Path:
 def trainer(config, data_dir: Path, folder: Path, workers: int = 0, minutes: float = 10) -> Trainer:
     torch.set_num_threads(1)
     resources = Resources(torch.device("cpu"), workers, minutes)
-    utterances = open_set(data_dir, config)
-    return Trainer(config, utterances, folder, resources, lambda network: {"dev_eer": 0.5}, {})
+    return Trainer(config, {"train": open_set(data_dir, config)}, folder, resources, lambda *_: {"dev_eer": 0.5}, {})
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +243,7 @@ def test_a_first_utterance_that_cannot_be_read_counts_like_any_other(config_file
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (("--num-workers", "-1"), 2, "--num-workers and --checkpoint-minutes are not negative"),
+        (("--num-workers", "-1"), 2, "--checkpoint-minutes and --max-hours are not negative"),
         (("--device", "cuda:99"), 1, "--device cuda:99: "),
         (("--device", "gpu"), 1, "--device gpu: Expected one of cpu, cuda"),
         (("--restart", "true", "--augment-set", "noize=x"), 1, "did you mean 'noise'?"),

@@ -57,7 +57,7 @@ def trainer(config, data_dir: Path, sounds: Path, folder: Path, workers: int = 0
     roles = roles_of(part for phase in config.phases for part in phase.augment.waveform)
     pools = open_pools(dict.fromkeys(("noise", "music", "speech", "rir"), sounds), roles, 16000, utterances.store)
     resources = Resources(torch.device("cpu"), workers, checkpoint_minutes=0)
-    return Trainer(config, utterances, folder, resources, lambda network: {"dev_eer": 0.5}, pools)
+    return Trainer(config, {"train": utterances}, folder, resources, lambda *_: {"dev_eer": 0.5}, pools)
 
 
 @pytest.fixture(scope="module")
@@ -155,4 +155,4 @@ def test_a_role_that_is_not_bound_is_named_before_anything_is_trained(config, da
     utterances = open_set(data_dir, config)
     resources = Resources(torch.device("cpu"))
     with pytest.raises(InputError, match=r"--augment-set \w+=<data-dir>"):
-        Trainer(config, utterances, tmp_path, resources, lambda network: {}, {})
+        Trainer(config, {"train": utterances}, tmp_path, resources, lambda *_: {}, {})

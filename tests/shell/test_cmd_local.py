@@ -206,6 +206,7 @@ def test_a_log_that_cannot_be_written_is_a_failed_job(run, cmd, tmp_path):
         (["-tc"], "--max-jobs-run wants a value"),
         (["--max-jobs-run", "0", "x.log", "true"], "--max-jobs-run is 1 or more"),
         (["--num-threads", "0", "x.log", "true"], "--num-threads is 1 or more"),
+        (["--grace", "-1", "x.log", "true"], "--grace is 0 or more"),
         (["--num-nodes", "2", "x.log", "true"], "there is one node only"),
         (["JOB=0:3", "x.JOB.log", "true"], "not a job range"),
         (["JOB=1:", "x.JOB.log", "true"], "not a job range"),
@@ -234,13 +235,13 @@ def test_a_signal_ends_all_processes_of_all_jobs(marked, tmp_path, name, code):
     assert not (tmp_path / "3.log").exists()
 
 
-def test_a_job_deaf_to_term_is_killed_after_5_s(marked, tmp_path):
-    process = marked("x.log", "bash", "-c", "trap '' TERM; sleep 60; sleep 60")
+def test_a_job_deaf_to_term_is_killed_after_a_time_of_grace(marked, tmp_path):
+    process = marked("--grace", 2, "x.log", "bash", "-c", "trap '' TERM; sleep 60; sleep 60")
     wait_until(lambda: (tmp_path / "x.log").exists() and len(marked.alive()) >= 5)
     start = time.monotonic()
     process.terminate()
     process.communicate(timeout=20)
-    assert process.returncode == 143 and time.monotonic() - start > 4.5
+    assert process.returncode == 143 and time.monotonic() - start > 1.5
     wait_until(lambda: not marked.alive())
     assert "# Ended (code " in (tmp_path / "x.log").read_text()
 
@@ -251,6 +252,35 @@ def test_a_job_may_end_in_order_on_a_signal(marked, tmp_path):
     process.terminate()
     process.communicate(timeout=20)
     assert "saved" in output(tmp_path / "x.log")
+
+
+def test_a_job_and_its_children_get_term_once(marked, tmp_path):
+    child = "trap 'echo got' TERM; echo up; for i in $(seq 30); do sleep 0.1; done"
+    process = marked("x.log", "bash", "-c", f"({child}) & ({child}) & {child}; wait")
+    wait_until(lambda: (tmp_path / "x.log").exists() and output(tmp_path / "x.log").count("up") == 3)
+    process.terminate()
+    process.communicate(timeout=20)
+    assert output(tmp_path / "x.log").count("got") == 3
+
+
+def test_usr1_asks_jobs_to_stop_and_their_ends_count(marked, tmp_path):
+    job = "trap 'sleep 0.5; echo saved; exit JOB' USR1; echo up; while :; do sleep 0.1; done"
+    process = marked("--max-jobs-run", 2, "JOB=1:2", "JOB.log", "bash", "-c", job)
+    for number in (1, 2):
+        log = tmp_path / f"{number}.log"
+        wait_until(lambda log=log: log.exists() and "up" in output(log))
+    process.send_signal(signal.SIGUSR1)
+    assert "2 of 2 jobs failed" in process.communicate(timeout=20)[1] and process.returncode == 1
+    for number in (1, 2):
+        assert output(tmp_path / f"{number}.log") == ["up", "saved"]
+        assert f"# Ended (code {number})" in (tmp_path / f"{number}.log").read_text()
+
+
+def test_a_job_that_stops_on_usr1_with_success_is_one(marked, tmp_path):
+    process = marked("x.log", "bash", "-c", "trap 'exit 0' USR1; echo up; while :; do sleep 0.1; done")
+    wait_until(lambda: (tmp_path / "x.log").exists() and "up" in output(tmp_path / "x.log"))
+    process.send_signal(signal.SIGUSR1)
+    assert process.communicate(timeout=20)[1] == "" and process.returncode == 0
 
 
 def test_jobs_do_not_outlive_a_dispatcher_that_is_killed(marked, tmp_path):

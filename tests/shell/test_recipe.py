@@ -128,7 +128,9 @@ def test_another_configuration_stops_and_overwrites_nothing(finished, root, run)
         ),
         (["--stage", "42"], "--stage is 0 to 9"),
         (["--nj", "0"], "--nj is 1 to"),
-        (["--gpu", "-1"], "--gpu is 0 to 1"),
+        (["--gpu", "-1"], "--gpu is 0 or more"),
+        (["--gpu", "99"], "--gpu 99, but the devices here are: "),
+        (["--num-processes", "0"], "--num-processes is 1 to"),
         (["--num-threads", "-2"], "--num-threads is 0 to"),
     ],
 )

@@ -1,7 +1,9 @@
 """utils/stage.sh: stamps, what is skipped, what stops, locks."""
 
 import os
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -135,3 +137,55 @@ def test_a_run_waits_for_a_folder_that_another_one_leaves_soon(tmp_path, root, r
         assert first.wait() == 0
     assert f"waiting for process {first.pid}" in done.stderr
     assert done.stdout == "locked\n"
+
+
+POLITE = 'trap "echo where it is > exp/unfinished; exit 0" USR1; touch up; while :; do sleep 0.1; done'
+
+
+@pytest.fixture
+def asked(recipe, tmp_path, root):
+    """Runs the stages with ``second`` as the second one's bash code; sends SIGUSR1 when that is up."""
+
+    def call(second: str, ran: list[str]) -> tuple[int, str]:
+        (tmp_path / "second.sh").write_text(second)
+        (tmp_path / "run.sh").write_text(SCRIPT.replace("-c 'echo second >> ran'", "second.sh"))
+        command, environment = ["bash", "run.sh", "", "9"], {**os.environ, "ROOT": str(root)}
+        with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+            deadline = time.monotonic() + 20
+            while not (tmp_path / "up").exists():
+                assert time.monotonic() < deadline and process.poll() is None
+                time.sleep(0.05)
+            process.send_signal(signal.SIGUSR1)
+            told = process.communicate(timeout=20)[1]
+        assert (tmp_path / "ran").read_text().split() == ran
+        return process.returncode, told
+
+    return call
+
+
+def test_a_stage_that_stops_politely_has_no_stamp_and_the_run_ends_well(asked, recipe, tmp_path):
+    code, told = asked(POLITE, ["first"])
+    assert code == 0 and "stage 2 (second) is unfinished: where it is; run it again to go on" in told
+    assert not (tmp_path / "exp/.done/second").exists() and not (tmp_path / "exp/.lock").exists()
+    (tmp_path / "run.sh").write_text(SCRIPT)
+    assert recipe()[0] == ["second", "always"]
+    assert (tmp_path / "exp/.done/second").exists() and not (tmp_path / "exp/unfinished").exists()
+
+
+def test_a_stage_that_ends_all_the_same_is_done_and_no_other_begins(asked, recipe, tmp_path):
+    code, told = asked("trap : USR1; touch up; sleep 1; sleep 1; echo second >> ran", ["first", "second"])
+    assert code == 0 and "stopped by SIGUSR1 before stage 3 (always); run it again to go on" in told
+    assert (tmp_path / "exp/.done/second").exists()
+
+
+def test_a_stage_that_does_not_know_the_signal_fails_after_all_of_it_has_ended(asked, tmp_path):
+    deaf = "(trap '' USR1; exec sleep 2; ) & touch up; sleep 30"
+    code, told = asked(deaf, ["first"])
+    assert code == 128 + signal.SIGUSR1 and "stopped in stage 2 (second); run it again to go on" in told
+    assert not (tmp_path / "exp/.done/second").exists() and not (tmp_path / "exp/.lock").exists()
+
+
+def test_what_was_left_unfinished_once_stops_no_other_stage(recipe, tmp_path):
+    (tmp_path / "exp").mkdir()
+    (tmp_path / "exp/unfinished").write_text("long ago\n")
+    assert recipe()[0] == ["first", "second", "always"]

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# VoxCeleb: trains on VoxCeleb2's dev part, tests on Vox1-O, Vox1-E and Vox1-H. By default WeSpeaker's ResNet34.
+# See README.md. Options given here may be given again: the last one counts.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+exec ../../../run.sh \
+  --corpora "voxceleb2 voxceleb1 voxceleb_lists musan rirs_noises" \
+  --config conf/resnet34_wespeaker.yaml \
+  --train-set data/voxceleb2_dev \
+  --test-sets data/voxceleb1 \
+  --augment-set noise=data/musan_noise --augment-set music=data/musan_music \
+  --augment-set speech=data/musan_speech --augment-set rir=data/rirs_simulated \
+  "$@"

@@ -1,0 +1,24 @@
+"""What is told of an experiment before anything is trained."""
+
+from sv_py.cli import InputError
+from sv_py.losses.head import Head
+from sv_py.models.backbone import Backbone
+from sv_py.schema import Config
+from sv_py.train.distributed import Processes, check_shares
+from sv_py.train.initial import freeze
+
+
+def check_phases(config: Config, network: Backbone, head: Head, processes: Processes) -> None:
+    """Raise InputError for phases that network, head or processes cannot do."""
+    check_shares(config.phases, processes.count, head.shards.count)
+    for i, phase in enumerate(config.phases):
+        least, crop = network.min_frames, phase.crop_range[0]
+        if phase.micro_size < 2:
+            key = "micro_batch" if phase.micro_batch else "batch_size"
+            raise InputError(f"phases.{i}.{key}: batch norms need two utterances or more")
+        if crop < least:
+            raise InputError(f"phases.{i}.crop: {config.model.name} takes {least} frames or more, not {crop}")
+        try:
+            freeze(network, phase.freeze)
+        except InputError as error:
+            raise InputError(f"phases.{i}.freeze: {error}") from None

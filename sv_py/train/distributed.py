@@ -1,0 +1,147 @@
+"""The processes of a training, each with a device of its own, and what they tell each other.
+
+`connect` finds them by torchrun's variables (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT), which
+``sv_py.launch`` sets as well.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from sv_py.cli import InputError
+from sv_py.schema import Phase
+from sv_py.train.watchdog import Watchdog
+
+_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+
+
+class Processes:
+    """One process, which needs none of torch.distributed. ``device`` is where it computes."""
+
+    rank, count = 0, 1
+
+    def __init__(self, device: torch.device):
+        self.device = device
+
+    @property
+    def first(self) -> bool:
+        """Whether this one writes what all share."""
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """``values``, changed in place to the sum over all processes: the same bits on all of them."""
+        return values
+
+    def sum_async(self, values: Tensor) -> dist.Work | None:
+        """As `sum`; ``values`` are to be left alone until ``wait()`` of what comes back, if not None."""
+        return None
+
+    def texts(self, texts: Sequence[str]) -> list[str]:
+        """What any process brings, each once, in the order of ranks."""
+        return list(dict.fromkeys(texts))
+
+    def beat(self, what: str) -> None:
+        """Tell the watchdog that there is progress, and what begins."""
+
+    def close(self) -> None:
+        """Take leave of the others."""
+
+
+class Ranks(Processes):
+    """One of several processes. Calls of one are to be those of all, in their order; `beat` is free."""
+
+    def __init__(self, device: torch.device, rank: int, count: int, watchdog: Watchdog):
+        super().__init__(device)
+        self.rank, self.count, self._watchdog = rank, count, watchdog
+
+    def sum(self, values: Tensor) -> Tensor:
+        """As of the base class."""
+        self._watchdog.meet()
+        dist.all_reduce(values)
+        return values
+
+    def sum_async(self, values: Tensor) -> dist.Work | None:
+        """As of the base class."""
+        self._watchdog.meet()
+        return dist.all_reduce(values, async_op=True)
+
+    def texts(self, texts: Sequence[str]) -> list[str]:
+        """As of the base class."""
+        mine = json.dumps(list(texts)).encode()
+        lengths = torch.zeros(self.count, dtype=torch.int64)
+        lengths[self.rank] = len(mine)
+        shares = torch.zeros(self.count, int(self.sum(lengths).max()), dtype=torch.uint8)
+        shares[self.rank, : len(mine)] = torch.frombuffer(bytearray(mine), dtype=torch.uint8)
+        self.sum(shares)
+        found = [bytes(share[:length].tolist()) for share, length in zip(shares, lengths.tolist(), strict=True)]
+        return list(dict.fromkeys(text for share in found for text in json.loads(share)))
+
+    def beat(self, what: str) -> None:
+        """As of the base class."""
+        self._watchdog.beat(what)
+
+    def close(self) -> None:
+        """As of the base class."""
+        self._watchdog.stop()
+        dist.destroy_process_group()
+
+
+def connect(device: torch.device, timeout_minutes: float = 30.0) -> Processes:
+    """This process and all that were started with it; ``cuda`` becomes the GPU of its number on this machine.
+
+    A process that makes no progress for ``timeout_minutes`` ends, and names the one that all wait for. Raises
+    InputError for variables that are missing or make no sense, and for a machine with fewer GPUs than processes.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return Processes(device)
+    rank, count, local = _numbers(os.environ)
+    if device.type == "cuda":
+        if local >= torch.cuda.device_count():
+            raise InputError(f"process {local} of this machine has no GPU: there are {torch.cuda.device_count()}")
+        device = torch.device("cuda", local)
+        torch.cuda.set_device(device)
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    # torchrun and sv_py.launch keep the store themselves: it outlives a process that hangs or dies.
+    keeps_store = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+    store = dist.TCPStore(host, port, is_master=keeps_store, wait_for_workers=False)
+    attempt = f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"  # torchrun's store keeps those before
+    watchdog = Watchdog(dist.PrefixStore(attempt, store.clone()), rank, count, 60 * timeout_minutes)
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=count,
+        store=dist.PrefixStore(f"group {attempt}", store),
+        timeout=timedelta(minutes=2 * timeout_minutes + 1),  # the watchdog comes first: it says whose fault it is
+    )  # fmt: skip
+    watchdog.start()
+    return Ranks(device, rank, count, watchdog)
+
+
+def check_shares(phases: Sequence[Phase], count: int, shards: int) -> None:
+    """Raise InputError if the micro-batches of a phase's step cannot be shared out among ``count`` processes.
+
+    A head that is divided into ``shards`` has the processes go in step, each with one micro-batch at a time.
+    """
+    for i, phase in enumerate(phases):
+        n = phase.micro_batches
+        sizes = f"batch_size {phase.batch_size} and micro_batch {phase.micro_batch} make {n} micro-batches of a step"
+        if n < count:
+            raise InputError(f"phases.{i}: {sizes}, too few for {count} processes")
+        if shards > 1 and n % shards:
+            raise InputError(f"phases.{i}: {sizes}, and the sharded head needs a multiple of its {shards} processes")
+
+
+def _numbers(variables: Mapping[str, str]) -> tuple[int, int, int]:
+    """The process's number, how many there are, and its number on this machine."""
+    if absent := [name for name in _VARIABLES if not variables.get(name)]:
+        raise InputError(f"WORLD_SIZE is {variables['WORLD_SIZE']}, but {absent[0]} is not set: start with torchrun")
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT"):
+        if not variables[name].isdecimal():
+            raise InputError(f"the variable {name} is '{variables[name]}', no number")
+    rank, count, local = (int(variables[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    if rank >= count:
+        raise InputError(f"RANK is {rank}, but there are {count} processes")
+    return rank, count, local
