@@ -18,8 +18,10 @@ corpora=mini                      # corpora to prepare if a set lies in data/: e
 corpus_dir=                       # folder of the one corpus, if not that of conf/corpora.sh
 allow_incomplete=false            # <bool> accept corpora of another size than was published
 train_set=data/mini_train         # Kaldi data dir to train on; several are combined
+extra_train_set=                  # further data dirs, which the phases with `extra` among their sets train on
 test_sets=data/mini_test          # Kaldi data dirs with trials or trials_<name>
 augment_set=()                    # ROLE=DIR: data dir with the noise, music, speech or rir of the experiment's augmentation; may be repeated
+init=                             # model from which the training starts, of any training or imported; if empty, from random weights
 model=                            # evaluate this model; nothing is trained and the training set is not needed
 nj=                               # <int> parallel jobs; if empty, the number of cores
 gpu=                              # <int> GPUs to train on, each with a process of its own; 0: none; if empty, one where there is one
@@ -40,6 +42,7 @@ expect_arguments 0 0 "$@"
 . "$SV_ROOT/utils/jobs.sh"
 . "$SV_ROOT/utils/stage.sh"
 . "$SV_ROOT/utils/recipe.sh"
+. "$SV_ROOT/utils/training_sets.sh"
 
 if [ -z "$model" ]; then config=${config:-conf/ecapa_mini.yaml}; fi
 name=$(basename "${config:-$model}")
@@ -56,29 +59,26 @@ check_range --num-threads "$num_threads" 0 1024
 check_range --num-workers "$num_workers" 0 1024
 if [ -n "$model" ]; then
   [ -f "$model" ] || usage_error "no such model: $model"
-  train_set=
+  [ -z "$init" ] || usage_error "--init is where a training starts, and --model is evaluated without one"
+  train_set='' extra_train_set=
 elif [ -z "$train_set" ]; then
   usage_error "--train-set names a data dir, or --model a trained model"
 fi
+[ -z "$init" ] || [ -f "$init" ] || usage_error "no such model: $init"
 [ -n "$test_sets" ] || usage_error "--test-sets names at least one data dir"
 read -ra corpora <<< "$corpora"
-read -ra train_dirs <<< "$train_set"
-read -ra test_dirs <<< "$test_sets"
-augment_dirs=(${augment_set[@]+"${augment_set[@]#*=}"})
-mapfile -t dirs < <(printf '%s\n' ${train_dirs[@]+"${train_dirs[@]}"} "${test_dirs[@]}" ${augment_dirs[@]+"${augment_dirs[@]}"} | awk '!seen[$0]++')
-check_dirs "${dirs[@]}"
+find_sets
 any_own "${dirs[@]}" || corpora=()
 check_corpora "$corpus_dir" ${corpora[@]+"${corpora[@]}"}
-train=$(combined_dir ${train_dirs[@]+"${train_dirs[@]}"})
-read -ra tests <<< "$(local_dirs "${test_dirs[@]}")"
 
 new=$(mktemp -d)
 check_config "$config" "$exp" "$new" ${set[@]+"${set[@]}"}
 lock_dir "$exp"
 install_config "$new" "$exp"
 python -m sv_py.provenance --out-dir "$exp/launches" --input "$exp/config.yaml" -- "${launch[@]}"
-read -r data_source use_vad min_frames min_utts dev_speakers dev_trials dev_seed backend bootstrap <<< "$(python -m sv_py.config \
-  "$exp/config.yaml" --get data.source features.vad hold_out.{min_frames,min_utts,dev_speakers,dev_trials,seed} scoring.{backend.name,bootstrap})"
+read -r data_source shared_speakers use_vad min_frames min_utts dev_speakers dev_trials valid_share dev_seed backend bootstrap <<< "$(
+  python -m sv_py.config "$exp/config.yaml" --get data.{source,shared_speakers} features.vad \
+    hold_out.{min_frames,min_utts,dev_speakers,dev_trials,valid_share,seed} scoring.{backend.name,bootstrap})"
 read -r frames counts id vad <<< "$(input_tables "$data_source" "$use_vad")"
 sections=$exp/.done/sections jobs=(--nj "$nj" --cmd "$train_cmd") extract=(--nj "$nj" --cmd "$train_cmd")
 if [ "$gpu" -gt 0 ]; then extract=(--nj 1 --gpu 1 --cmd "$cuda_cmd"); fi
@@ -96,39 +96,29 @@ for dir in "${dirs[@]}"; do
   run_stage 1 "copy_$name" "data/$name" "${inputs[@]}" -- utils/copy_data_dir.sh "$dir" "data/$name"
 done
 for dir in "${tests[@]}"; do install_trials "$dir"; done
-if [ "${#train_dirs[@]}" -gt 1 ]; then
-  read -ra parts <<< "$(local_dirs "${train_dirs[@]}")"
-  mapfile -t inputs < <(for dir in "${parts[@]}"; do existing "$dir"/{utt2spk,wav.scp,segments,spk2gender}; done)
-  run_stage 1 "combine_$(basename "$train")" "$train" "${inputs[@]}" -- utils/combine_data.sh "$train" "${parts[@]}"
-fi
+combine_set ${train_dirs[@]+"${train_dirs[@]}"}
+combine_set ${extra_dirs[@]+"${extra_dirs[@]}"}
+if [ "$stop_stage" -ge 3 ]; then lists=$(trial_lists "${tests[@]}"); else lists=; fi
+read -rd '' -a lists <<< "$lists" || true
 
 # Stage 2: what the experiment reads: features, or audio of which it makes features on the fly; voice activity if it is used.
-for dir in ${train:+"$train"} "${tests[@]}"; do make_inputs "$data_source" "$use_vad" "$dir"; done
+for dir in ${train:+"$train"} ${extra:+"$extra"} "${tests[@]}"; do make_inputs "$data_source" "$use_vad" "$dir"; done
 if [ -n "$train" ]; then bind_roles ${augment_set[@]+"${augment_set[@]}"}; fi
 unlock_dir data
 
 # Stage 3: what trains, and the speakers whose error rate is watched meanwhile. Bad trial lists are found before training.
-if [ -n "$train" ]; then
-  filter=(--source "$data_source" --min-frames "$min_frames" --min-utts "$min_utts") inputs=()
-  if [ -n "$vad" ]; then filter+=(--min-voiced-frames $((min_frames > 0 ? min_frames : 1))) inputs=("$train/$vad"); fi
-  run_stage 3 filter "$exp/data/all" "$train"/{"$frames",utt2spk,"$counts"} ${inputs[@]+"${inputs[@]}"} "$sections/hold_out.yaml" -- \
-    steps/filter_data_dir.sh "${filter[@]}" "$train" "$exp/data/all"
-  mapfile -t inputs < <(existing "$exp"/data/all/{"$frames",utt2spk,spk2gender})
-  run_stage 3 hold_out "$exp/data/train" ${inputs[@]+"${inputs[@]}"} "$sections/hold_out.yaml" -- \
-    steps/hold_out_dev.sh --speakers "$dev_speakers" --trials "$dev_trials" --seed "$dev_seed" "$exp"/data/{all,train,dev}
-fi
-if [ "$stop_stage" -ge 3 ]; then lists=$(trial_lists "${tests[@]}"); else lists=; fi
-read -rd '' -a lists <<< "$lists" || true
-run_stage 3 check_trials "$exp" ${train:+"$train/utt2spk"} ${lists[@]+"${lists[@]}"} -- python -m sv_py.check_trials \
-  ${train:+--train-dir "$train"} --allow-train-speakers "$allow_train_speakers" "${tests[@]}"
+if [ -n "$train" ]; then hold_out_sets; fi
+run_stage 3 check_trials "$exp" ${train:+"$train/utt2spk"} ${extra:+"$extra/utt2spk"} ${lists[@]+"${lists[@]}"} -- \
+  python -m sv_py.check_trials ${train:+--train-dir "$train"} ${extra:+--train-dir "$extra"} --allow-train-speakers "$allow_train_speakers" "${tests[@]}"
 
 # Stage 4: all phases of the training; it goes on from the newest checkpoint.
 if [ -n "$train" ]; then
   model=$exp/final.pt
-  run_stage 4 train "$exp" "$exp"/data/train/{"$frames",utt2spk,"$id"} "$exp/data/dev/trials" "$sections/train.yaml" \
-    ${vad:+"$exp/data/train/$vad"} ${roles[@]+"${roles[@]/%//audio.scp}"} -- \
-    steps/train.sh --cmd "$cuda_cmd" --gpu "$gpu" --num-processes "$num_processes" --num-threads "$num_threads" --num-workers "$num_workers" --max-hours "$max_hours" --restart "$restart" \
-    ${role_options[@]+"${role_options[@]}"} "$exp/config.yaml" "$exp/data/train" "$exp/data/dev" "$exp"
+  find_training_data
+  run_stage 4 train "$exp" "${training_data[@]}" "$sections/train.yaml" ${init:+"$init"} ${roles[@]+"${roles[@]/%//audio.scp}"} -- \
+    steps/train.sh --cmd "$cuda_cmd" --gpu "$gpu" --num-processes "$num_processes" --num-threads "$num_threads" \
+    --num-workers "$num_workers" --max-hours "$max_hours" --restart "$restart" ${init:+--init "$init"} \
+    ${set_options[@]+"${set_options[@]}"} ${role_options[@]+"${role_options[@]}"} "$exp/config.yaml" "$exp"/data/{train,dev} "$exp"
 fi
 
 # Stage 5: embeddings. Stage 6: scores of each trial list. Stage 9: error rates.

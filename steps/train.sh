@@ -11,7 +11,10 @@ gpu=0              # <int> GPUs, each with a process of its own; 0: CPU
 num_processes=1    # <int> processes on the CPU; they share out the micro-batches of a step
 num_threads=0      # <int> CPU threads of a process; 0: PyTorch's choice, which the processes share. Results are equal to the bit for equal numbers only
 num_workers=0      # <int> processes that read, and augment, ahead of each of them; 0: it does so itself
+extra_dir=         # data dir that phases with `extra` among their sets train on
+valid_dir=         # data dir with utterances of training speakers that do not train: they show the loss on what is not learnt
 augment_set=()     # ROLE=DIR: data dir with audio shards for a role of the augmentation, e.g. noise; may be repeated
+init=              # model to start from, of any training or imported; if empty, from random weights
 max_hours=0        # <float> stop with a checkpoint after so many hours, to go on later; 0: none
 restart=false      # <bool> discard what was trained before
 # End configuration section.
@@ -20,7 +23,7 @@ restart=false      # <bool> discard what was trained before
 . "$SV_ROOT/utils/parse_options.sh"
 expect_arguments 4 4 "$@"
 
-for f in "$1" "$2/utt2spk" "$3/trials"; do
+for f in "$1" "$2/utt2spk" "$3/trials" ${extra_dir:+"$extra_dir/utt2spk"} ${valid_dir:+"$valid_dir/utt2spk"} ${init:+"$init"}; do
   [ -f "$f" ] || { echo "$0: no such file: $f" >&2; exit 1; }
 done
 [ "$num_processes" -ge 1 ] || usage_error "--num-processes is 1 or more, not $num_processes"
@@ -30,7 +33,7 @@ if [ "$gpu" -gt 0 ]; then
   device=cuda num_processes=$gpu
 fi
 if [ "$num_processes" -gt 1 ]; then launch=(sv_py.launch --processes "$num_processes"); fi
-roles=()
+roles=(${extra_dir:+--extra-dir "$extra_dir"} ${valid_dir:+--valid-dir "$valid_dir"})
 for role in ${augment_set[@]+"${augment_set[@]}"}; do roles+=(--augment-set "$role"); done
 mkdir -p "$4/log"
 : > "$4/log/train.log"
@@ -39,4 +42,4 @@ trap : USR1 # which asks the training to stop: we wait until it has saved a chec
 # shellcheck disable=SC2086 # $cmd is a command with its options
 $cmd --gpu "$gpu" "$4/log/train.log" \
   python -m ${launch[@]+"${launch[@]}"} sv_py.train --device "$device" --num-threads "$num_threads" --num-workers "$num_workers" \
-  --max-hours "$max_hours" --restart "$restart" ${roles[@]+"${roles[@]}"} "$1" "$2" "$3" "$4"
+  --max-hours "$max_hours" --restart "$restart" ${init:+--init "$init"} ${roles[@]+"${roles[@]}"} "$1" "$2" "$3" "$4"

@@ -18,7 +18,7 @@ from sv_py.augmentation.arguments import parse_bindings, roles_of
 from sv_py.cli import InputError, Parser, command, near_miss
 from sv_py.io.atomic import replace_file
 from sv_py.registry import Part
-from sv_py.schema import SECTIONS, Config
+from sv_py.schema import ROLES, SECTIONS, Config
 
 # YAML 1.1 takes 1e-3 for a string; everybody else takes it for a number
 _FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
@@ -94,14 +94,15 @@ def from_dict(values: dict, source: str, overrides: Iterable[str] = ()) -> Confi
     return _read(Config, root, "")
 
 
-def check_training(config: Config, bindings: Iterable[str], source: str) -> None:
+def check_training(config: Config, bindings: Iterable[str], source: str, sets: Iterable[str] = ("train",)) -> None:
     """Raise InputError, which names ``source``, unless there are phases, and ``bindings`` for all that they need.
 
     Bindings are texts ROLE=DIR. More roles may be bound than are needed, but not where none is: who binds sounds
-    believes that they are used.
+    believes that they are used. ``sets`` are the roles of the training sets that there are; phases use all of them.
     """
     if not config.phases:
         raise InputError("phases: at least one is needed to train", source)
+    check_sets(config, sets, source)
     bindings = list(bindings)
     needed = roles_of(entry for phase in config.phases for entry in phase.augment.waveform) - {"train"}
     lacking = sorted(needed - parse_bindings(bindings).keys())
@@ -110,6 +111,18 @@ def check_training(config: Config, bindings: Iterable[str], source: str) -> None
     if lacking:
         options = " ".join(f"--augment-set {role}=DIR" for role in lacking)
         raise InputError(f"needs sounds for {', '.join(map(repr, lacking))}: {options}", source)
+
+
+def check_sets(config: Config, sets: Iterable[str], source: str) -> None:
+    """Raise InputError, which names ``source``, unless ``sets`` are the roles of the sets that the phases train on.
+
+    ``train`` may be unused: dev speakers come from it all the same.
+    """
+    named, given = {role for phase in config.phases for role in phase.sets}, set(sets)
+    for role in sorted(named - given):
+        raise InputError(f"a phase trains on the set {role}, and there is none: --{role}-train-set DIR", source)
+    for role in sorted(given - named - {"train"}):
+        raise InputError(f"no phase trains on the set {role} (phases.N.sets)", source)
 
 
 def dump(config: Config, keys: tuple[str, ...] | None = None) -> str:
@@ -335,13 +348,16 @@ def main() -> None:
     parser.add_argument("yaml", help="the experiment")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, e.g. seed=1")
     parser.add_argument("--augment-set", nargs="*", metavar="ROLE=DIR", help="check that these are all roles it needs")
+    parser.add_argument(
+        "--training-sets", nargs="+", choices=ROLES, default=["train"], help="with --augment-set: roles that have data"
+    )
     parser.add_argument("--out", help="write the resolved YAML here instead of to stdout")
     parser.add_argument("--sections", help="also write the keys that each stage depends on to files in this folder")
     parser.add_argument("--get", nargs="+", metavar="KEY", help="print only these values, on one line")
     args = parser.parse_args()
     config = load(args.yaml, args.set)
     if args.augment_set is not None:
-        check_training(config, args.augment_set, args.yaml)
+        check_training(config, args.augment_set, args.yaml, args.training_sets)
     if args.get:
         print(*(str(value).lower() if isinstance(value := lookup(config, key), bool) else value for key in args.get))
         return

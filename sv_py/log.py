@@ -29,12 +29,15 @@ class _Lines:
 
 def progress(
     items: Iterable | None, total: int | None = None, what: str = "", unit: str = "utt", initial: int = 0,
-    width: int = 100, hidden: bool = False,
+    width: int = 100, hidden: bool = False, delay: float = 0,
 ) -> tqdm:  # fmt: skip
-    """A progress bar with rate and time left; in a log file a line of ``width`` every 30 s."""
+    """A progress bar with rate and time left; in a log file a line of ``width`` every 30 s.
+
+    What takes less than ``delay`` seconds has none.
+    """
     live = sys.stderr.isatty()
     return tqdm(
         items, total=total, desc=what, unit=unit, initial=initial, dynamic_ncols=live, ncols=None if live else width,
         file=sys.stderr if live else _Lines(), mininterval=0.5 if live else 30, maxinterval=10 if live else 60,
-        disable=hidden,
+        disable=hidden, delay=delay,
     )  # fmt: skip

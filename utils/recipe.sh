@@ -42,8 +42,9 @@ check_corpora() {
 # Ends the run unless it is known where each corpus is, with how to get those that are not; those that are made on the
 # spot have nothing about it in the head of their script.
 _check_folders() {
-  local folder=$1 corpus place variable how lacking=() told=()
+  local folder=$1 corpus place variable how lacking=() told=() else=
   shift
+  if [ $# -eq 1 ]; then else=', or give --corpus-dir'; fi
   for corpus; do
     place=$(_given_folder "$corpus" "$folder") variable=${corpus^^}_DIR
     if [ -n "$place" ]; then
@@ -58,7 +59,7 @@ _check_folders() {
   done
   [ ${#lacking[@]} -gt 0 ] || return 0
   printf '%s\n' "${0##*/}: stage 0: where are these corpora?" '' "${told[@]}" >&2
-  echo "Then set ${lacking[*]} in the environment or in conf/corpora.site.sh (docs/corpora.md)." >&2
+  echo "Then set ${lacking[*]} in the environment or in conf/corpora.site.sh$else (docs/corpora.md)." >&2
   exit 1
 }
 
@@ -120,7 +121,9 @@ check_config() {
     python -m sv_py.model_config "$model" "$new/model.yaml"
     yaml=${yaml:-$new/model.yaml}
   fi
-  if [ -n "$train_set" ]; then options+=(--augment-set ${augment_set[@]+"${augment_set[@]}"}); fi
+  if [ -n "$train_set" ]; then
+    options+=(--augment-set ${augment_set[@]+"${augment_set[@]}"} --training-sets train ${extra_train_set:+extra})
+  fi
   python -m sv_py.config "$yaml" ${options[@]+"${options[@]}"} --out "$new/config.yaml" --sections "$new/sections"
   if [ -n "$model" ]; then check_model "$yaml" "$new"; fi
   if [ ! -e "$exp/config.yaml" ] || [ "$restart" = true ] || cmp -s "$exp/config.yaml" "$new/config.yaml"; then return; fi
@@ -242,7 +245,7 @@ bind_roles() {
   roles=() role_options=()
   for pair; do
     dir=data/$(basename "${pair#*=}")
-    [[ " $train ${tests[*]} " == *" $dir "* ]] || make_inputs audio false "$dir"
+    [[ " $train $extra ${tests[*]} " == *" $dir "* ]] || make_inputs audio false "$dir"
     roles+=("$dir")
     role_options+=(--augment-set "${pair%%=*}=$dir")
   done

@@ -30,15 +30,15 @@ run_stage() {
     exit 0
   fi
   echo "== stage $number: $name" >&2
-  _stage_running="$number ($name)"
+  _stage_running="$number ($name)" _stage_dir=$dir
   rm -f "$dir/.done/$name" "$dir/unfinished"
   started=$SECONDS
   _run "$@"
   if [ -e "$dir/unfinished" ]; then
-    echo "${0##*/}: stage $_stage_running is unfinished: $(cat "$dir/unfinished"); run it again to go on" >&2
+    _tell_unfinished
     exit 0
   fi
-  _stage_running=
+  _stage_running= _stage_dir=
   _stage_times+=("$number $name $((SECONDS - started))")
   [ -n "$sums" ] || return 0
   mkdir -p "$dir/.done"
@@ -65,6 +65,12 @@ _run() {
   return "$code"
 }
 
+_tell_unfinished() {
+  if [ -n "$_stage_dir" ] && [ -e "$_stage_dir/unfinished" ]; then
+    echo "${0##*/}: stage $_stage_running is unfinished: $(cat "$_stage_dir/unfinished"); run it again to go on" >&2
+  fi
+}
+
 # Called on SIGUSR1, with which batch systems announce the end of a job's time: the stage may stop politely, as training
 # does; no other one begins.
 _ask() {
@@ -85,6 +91,7 @@ _stop() {
     _await_group
   fi
   echo "${0##*/}: stopped by SIG$1" >&2
+  _tell_unfinished
   exit "$2"
 }
 
@@ -182,6 +189,7 @@ _end_of_run() {
 _stage_times=()
 _locks=()
 _stage_running=
+_stage_dir=
 _stage_group=
 _asked=false
 trap _end_of_run EXIT

@@ -5,7 +5,7 @@ What a row needs in memory is 16 bytes; ids, places and audio stay where the set
 
 import copy
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, combinations
 
@@ -49,6 +49,18 @@ def join(sets: Sequence[FeatureSet | AudioSet], shared: str) -> FeatureSet | Aud
     joined.store = JoinedStore([one.store for one in sets])
     joined.table = joined.store.table
     return joined
+
+
+def join_roles(
+    sets: Mapping[str, FeatureSet | AudioSet], phases: Sequence[Sequence[str]], shared: str
+) -> list[FeatureSet | AudioSet]:
+    """The sets of each phase, which names their roles, as one; equal unions are made once.
+
+    Raises InputError as `join`, also for sets that no phase has together: a speaker's row of the head is one in all.
+    """
+    unions = dict.fromkeys([tuple(sets), *map(tuple, phases)])
+    joined = {roles: join([sets[role] for role in roles], shared) for roles in unions}
+    return [joined[tuple(roles)] for roles in phases]
 
 
 class JoinedTable:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sv_py.models.arguments import ResNetArguments
+from sv_py.models.layers import at_least
 
 LAMBDA = 1e-4  # regulariser of SimAM's variance
 
@@ -20,7 +21,7 @@ class SimAM(nn.Module):
         deviation = difference * difference
         places = x.shape[2] * x.shape[3]
         # No sum and no power, which autocast on a GPU takes in float32, and with them all maps that follow.
-        variance = deviation.mean((2, 3), keepdim=True) * (places / torch.sym_max(places - 1, 1))
+        variance = deviation.mean((2, 3), keepdim=True) * (places / at_least(places - 1, 1))
         return x * torch.sigmoid(deviation / (4 * (variance + LAMBDA)) + 0.5)
 
 

@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sv_py.models.arguments import ASPArguments, MQMHASTPArguments, StatisticsArguments
+from sv_py.models.layers import at_least
 
 
 def mean_and_deviation(x: Tensor) -> Tensor:
     """(B, C, T) -> (B, 2C): mean and sqrt(unbiased variance + 1e-7); one frame has variance 0, not NaN."""
     frames = x.shape[-1]
-    bessel = frames / torch.sym_max(frames - 1, 1)  # in an exported network, that of the length given
-    variance = bessel * x.var(-1, correction=0)
+    variance = frames / at_least(frames - 1, 1) * x.var(-1, correction=0)
     return torch.cat([x.mean(-1), torch.sqrt(variance + 1e-7)], 1)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sv_py.cli import InputError
 from sv_py.io.text import read_lines, read_table
+from sv_py.schema import ROLES
 
 Row = tuple[str, list[str]]
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from statistics import fmean
 
 from sv_py.cli import InputError
 from sv_py.io.atomic import replace_file
@@ -43,7 +44,8 @@ def draw(trainings: Mapping[str, Sequence[dict]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"svg.hashsalt": "", "axes.grid": True, "grid.alpha": 0.3}):
-        figure = Figure(figsize=(12, 7), layout="constrained")
+        figure = Figure(figsize=(12, 7))
+        figure.subplots_adjust(left=0.05, right=0.98, bottom=0.07, top=0.9, hspace=0.3)
         for axes, (title, scale, *keys) in zip(figure.subplots(2, 3).flat, _PANELS, strict=True):
             axes.set_title(title, fontsize="medium")
             axes.set_xlabel("epoch")
@@ -54,7 +56,7 @@ def draw(trainings: Mapping[str, Sequence[dict]], path: Path) -> None:
                         label = name if style == "-" else None
                         axes.plot(*zip(*points, strict=True), style, color=f"C{number}", marker=".", label=label)
                 _mark_phases(axes, epochs, f"C{number}" if len(trainings) > 1 else "0.5", number)
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="upper center", ncols=4)
         with replace_file(path, "wb") as file:
             figure.savefig(file, format=path.suffix[1:], metadata=FORMATS[path.suffix])
 
@@ -65,9 +67,9 @@ def summary(epochs: Sequence[dict]) -> str:
     for name, group in groupby(epochs, itemgetter("phase")):
         phase = list(group)
         best = min(phase, key=itemgetter("dev_eer"))
-        rate = sum(e["utt_per_s"] * e["seconds"] for e in phase) / sum(e["seconds"] for e in phase)
         rows.append((name, [
-            str(len(phase)), str(best["epoch"]), f"{best['dev_eer']:.2%}", f"{phase[-1]['dev_eer']:.2%}", f"{rate:.1f}",
+            str(len(phase)), str(best["epoch"]), f"{best['dev_eer']:.2%}", f"{phase[-1]['dev_eer']:.2%}",
+            f"{fmean(e['utt_per_s'] for e in phase):.1f}",
             f"{sum(e['seconds'] for e in phase) / 3600:.2f}",
         ]))  # fmt: skip
     return render(["epochs", "best epoch", "its dev EER", "last dev EER", "utt/s", "hours"], rows, markdown=False)

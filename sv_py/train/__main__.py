@@ -9,8 +9,8 @@ import torch
 
 from sv_py import log
 from sv_py.augmentation.arguments import parse_bindings, roles_of
-from sv_py.cli import Parser, command
-from sv_py.config import load
+from sv_py.cli import InputError, Parser, command
+from sv_py.config import check_sets, load
 from sv_py.data.dataset import AudioSet
 from sv_py.data.pool import open_pools
 from sv_py.describe import describe
@@ -64,6 +64,9 @@ def _train(args, processes, stopping: Stopping) -> None:
     device, config = processes.device, load(args.config)
     bindings = parse_bindings(args.augment_set)
     dirs = {"train": args.train_dir} | ({"extra": args.extra_dir} if args.extra_dir else {})
+    check_sets(config, dirs, str(args.config))
+    if not args.valid_dir and any(phase.result.by == "valid_loss" for phase in config.phases):
+        raise InputError("phases.N.result.by: valid_loss needs utterances held out: --valid-dir", args.config)
     sets = {role: open_set(folder, config) for role, folder in dirs.items()}
     pools, utterances = {}, sets["train"]
     if isinstance(utterances, AudioSet):
@@ -76,8 +79,10 @@ def _train(args, processes, stopping: Stopping) -> None:
     trainer = Trainer(config, sets, args.exp_dir, resources, validate, pools, processes)
     if processes.first:
         if args.restart == "true":  # now that nothing can be wrong any more with what takes its place
-            (args.exp_dir / "final.pt").unlink(missing_ok=True)
-            shutil.rmtree(args.exp_dir / "phases", ignore_errors=True)
+            for name in ("final.pt", "curves.svg", "unfinished"):
+                (args.exp_dir / name).unlink(missing_ok=True)
+            for name in ("phases", "tensorboard"):
+                shutil.rmtree(args.exp_dir / name, ignore_errors=True)
         args.exp_dir.mkdir(parents=True, exist_ok=True)
         with replace_file(args.exp_dir / "model.json") as file:
             shift = re.search(r"^--frame-shift=(\S+)$", utterances.id, re.MULTILINE)

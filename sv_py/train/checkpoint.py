@@ -1,6 +1,7 @@
 """Checkpoints: written whole, the last ones kept, read without running code."""
 
-from collections.abc import Collection
+import errno
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ def load(path: str | Path) -> dict[str, Any]:
         raise InputError("no such file", path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
     except Exception as error:  # of damaged bytes, by which every check of torch.load may fail
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a truncated file has it seek before the start
+            raise
         reason = (str(error).splitlines() or ["empty"])[0]
         raise InputError(f"truncated or not a checkpoint: {reason}", path) from None
     if not isinstance(state, dict) or "config" not in state or "model" not in state:
@@ -58,20 +59,33 @@ def tidy(folder: Path, keep: Collection[Path]) -> None:
             path.unlink()
 
 
-def latest(folders: list[Path]) -> dict[str, Any] | None:
-    """The newest checkpoint that can be read, of the last folder with one; others are named and passed over.
+def latest(folders: list[Path], check: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any] | None:
+    """The newest checkpoint that can be used, of the last folder with one; others are named and passed over.
 
-    Others are damaged, foreign, or models without a place in a training.
+    Others are damaged, foreign, models without a place in a training, or refused by ``check``, which raises InputError;
+    that is the error if all whole ones are refused.
     """
-    for folder in reversed(folders):
-        for path in sorted(folder.glob(_NUMBERED), reverse=True):
-            try:
-                state = load(path)
-                if lacking := [key for key in _PLACE if key not in state]:
-                    raise InputError(f"a model, not a checkpoint of a training: no {', '.join(lacking)} inside", path)
-            except InputError as error:
-                logger.warning("%s; trying the one before", error)
-                continue
-            logger.info("continuing from %s", path)
-            return state
+    refusals = []
+    for path in (path for folder in reversed(folders) for path in sorted(folder.glob(_NUMBERED), reverse=True)):
+        state = None
+        try:
+            state = _load_with_place(path)
+            if check is not None:
+                check(state)
+        except InputError as error:
+            logger.warning("%s: %s; trying the one before", path, error.message)
+            if state is not None:
+                refusals.append(error)
+            continue
+        logger.info("continuing from %s", path)
+        return state
+    if refusals:
+        raise refusals[0]
     return None
+
+
+def _load_with_place(path: Path) -> dict[str, Any]:
+    state = load(path)
+    if lacking := [key for key in _PLACE if key not in state]:
+        raise InputError(f"a model, not a checkpoint of a training: no {', '.join(lacking)} inside", path)
+    return state

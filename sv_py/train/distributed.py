@@ -5,6 +5,7 @@
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -14,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from sv_py.cli import InputError
+from sv_py.log import logger
 from sv_py.schema import Phase
 from sv_py.train.watchdog import Watchdog
 
@@ -111,11 +113,14 @@ def connect(device: torch.device, timeout_minutes: float = 30.0) -> Processes:
     store = dist.TCPStore(host, port, is_master=keeps_store, wait_for_workers=False)
     attempt = f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"  # torchrun's store keeps those before
     watchdog = Watchdog(dist.PrefixStore(attempt, store.clone()), rank, count, 60 * timeout_minutes)
+    on_gpu = device.type == "cuda"
     dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=count,
+        "cpu:gloo,cuda:nccl" if on_gpu else "gloo", rank=rank, world_size=count, device_id=device if on_gpu else None,
         store=dist.PrefixStore(f"group {attempt}", store),
         timeout=timedelta(minutes=2 * timeout_minutes + 1),  # the watchdog comes first: it says whose fault it is
     )  # fmt: skip
+    if rank:
+        logger.setLevel(logging.WARNING)  # the first process speaks for all
     watchdog.start()
     return Ranks(device, rank, count, watchdog)
 
@@ -129,7 +134,8 @@ def check_shares(phases: Sequence[Phase], count: int, shards: int) -> None:
         n = phase.micro_batches
         sizes = f"batch_size {phase.batch_size} and micro_batch {phase.micro_batch} make {n} micro-batches of a step"
         if n < count:
-            raise InputError(f"phases.{i}: {sizes}, too few for {count} processes")
+            advice = f"micro_batch {phase.batch_size // count} or less makes enough"
+            raise InputError(f"phases.{i}: {sizes}, too few for {count} processes: {advice}")
         if shards > 1 and n % shards:
             raise InputError(f"phases.{i}: {sizes}, and the sharded head needs a multiple of its {shards} processes")
 

@@ -21,6 +21,8 @@ State = dict[str, Any]
 def read_initial(path: str | Path, network: nn.Module, utterances: FeatureSet | AudioSet) -> State:
     """A model file, ours or imported. InputError unless it is of this network and of features like ``utterances``."""
     state = checkpoint.load(path)
+    if "feats_id" not in state:
+        raise InputError("not a model of this project: it does not say of which features", path)
     if not same_features(state["feats_id"], utterances.id):
         there, here = difference(state["feats_id"], utterances.id)
         raise InputError(f"was trained on other features: {there}; here {here}", path)
@@ -52,20 +54,20 @@ def freeze(network: nn.Module, patterns: Sequence[str]) -> list[str]:
     A pattern, with ``*`` and ``?``, stands for parameters and for modules with all that is in them. Returns the names
     of the parameters that are frozen. Raises InputError for a pattern that matches nothing.
     """
-    names = [name for name, _ in (*network.named_modules(), *network.named_parameters()) if name]
+    modules = dict(network.named_modules())
+    parameters = dict(network.named_parameters())
+    norms = {name: module for name, module in modules.items() if isinstance(module, _BatchNorm)}
     for pattern in patterns:
-        if not any(_matches(name, [pattern]) for name in names):
-            raise InputError(f"'{pattern}' matches no parameter and no module{near_miss(pattern, names)}")
-    frozen = []
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_(not _matches(name, patterns))
+        if not any(_matches(name, [pattern]) for name in (*parameters, *norms)):
+            raise InputError(f"'{pattern}' matches no parameter{near_miss(pattern, [*modules, *parameters])}")
+    frozen = [name for name in parameters if _matches(name, patterns)]
+    for name, parameter in parameters.items():
+        parameter.requires_grad_(name not in frozen)
         if not parameter.requires_grad:
             parameter.grad = None  # of an earlier phase, which an optimiser would still follow
-            frozen.append(name)
-    for name, module in network.named_modules():
-        if isinstance(module, _BatchNorm):
-            learns = module.weight is None or module.weight.requires_grad
-            module.frozen = not learns or _matches(name, patterns)
+    for name, norm in norms.items():
+        learns = norm.weight is None or norm.weight.requires_grad
+        norm.frozen = not learns or _matches(name, patterns)
     return frozen
 
 

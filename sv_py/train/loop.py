@@ -11,7 +11,7 @@ from sv_py.augmentation.base import Sounds
 from sv_py.cli import InputError, first_few
 from sv_py.data.batches import Preparation, TrainingBatches, class_names
 from sv_py.data.dataset import AudioSet, FeatureSet
-from sv_py.data.joined import join
+from sv_py.data.joined import join_roles
 from sv_py.data.plan import share_of_steps
 from sv_py.data.random_streams import Kind, stream
 from sv_py.data.read_ahead import ReadAhead
@@ -62,8 +62,7 @@ class Trainer:
             raise InputError("phases: at least one is needed to train")
         if lacking := {role for phase in config.phases for role in phase.sets} - sets.keys():
             raise InputError(f"phases need a data dir for the set {', '.join(sorted(lacking))}")
-        shared = config.data.shared_speakers
-        self.utterances = [join([sets[role] for role in phase.sets], shared) for phase in config.phases]
+        self.utterances = join_roles(sets, [phase.sets for phase in config.phases], config.data.shared_speakers)
         if min(len(utterances.speakers) for utterances in self.utterances) < 2:
             raise InputError("training needs at least two speakers")
         first = [self._batches(i, 0) for i in range(len(config.phases))]  # what a later one cannot do is told at once
@@ -113,7 +112,7 @@ class Trainer:
         if self.processes.first:
             checkpoint.save(self.folder / "final.pt", model)
             clear(self.folder)
-        self.monitor.close()
+        self.monitor.end_training()
         return True
 
     def _begin_phase(self) -> None:
@@ -122,8 +121,8 @@ class Trainer:
         initial = self.resources.initial if self.phase == 0 else None
         if initial is not None:
             known = load_initial(initial, self.network, self.head, self.utterances[0])
-        names = self._names(self.phase)
-        new = [name for name in names if name not in set(known)]
+        names, before = self._names(self.phase), set(known)
+        new = [name for name in names if name not in before]
         means = {}
         if new and phase.new_rows == "mean" and (self.phase > 0 or initial is not None):
             means = mean_embeddings(
@@ -266,10 +265,10 @@ class Trainer:
 
     def _resume(self) -> bool:
         """Take up from the newest checkpoint, if there is one."""
-        saved = checkpoint.latest([self._folder(phase) / "checkpoints" for phase in self.config.phases])
+        folders = [self._folder(phase) / "checkpoints" for phase in self.config.phases]
+        saved = checkpoint.latest(folders, lambda saved: state.check(self, saved))
         if saved is None:
             return False
-        state.check(self, saved)
         self.phase, self.epoch = saved["phase"], saved["epoch"]
         self.head.select(saved["head"]["speakers"])
         self._make_step()

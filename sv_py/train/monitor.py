@@ -25,8 +25,8 @@ _FORECAST_SECONDS = 30.0  # of steps tell how long the training will take
 class Monitor:
     """Log lines, bars, phases/<name>/metrics.jsonl, tensorboard/ and curves.svg of the experiment in ``folder``.
 
-    To be called in the order `start`, for each epoch `epoch` and `end_epoch`, for each phase `end_phase`,
-    `end_training`, and `close`, whatever happens.
+    To be called in the order `start`, for each epoch `epoch` and `end_epoch`, for each phase `end_phase`, and at last
+    `end_training`, or `close` where it stops before.
     """
 
     def __init__(self, folder: Path, config: Config, processes: Processes):
@@ -75,7 +75,6 @@ class Monitor:
         write_lines(place / "metrics.jsonl", [json.dumps(entry) for entry in history])
         logger.info("%s", " ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in numbers.items()))
         self.draw("epoch", numbers, self.forecast.utterances(phase, numbers["epoch"], 0))
-        self._board.flush()
         self._hint(phase, numbers)
 
     def end_phase(self) -> None:
@@ -85,12 +84,13 @@ class Monitor:
 
     def end_training(self) -> None:
         """Show a table of the phases."""
+        self.close()
         if self.processes.first:
             for line in curves.summary(self._epochs()).splitlines():
                 logger.info("%s", line)
 
     def close(self) -> None:
-        """Write what is still in memory."""
+        """Close the files."""
         if self._board is not None:
             self._board.close()
 
@@ -104,6 +104,7 @@ class Monitor:
         for name, value in numbers.items():
             if isinstance(value, float):
                 self._board.add_scalar(f"{group}/{name}", value, utterances)
+        self._board.flush()
 
     def _epochs(self) -> list[dict]:
         return curves.read_epochs(self.folder, [phase.name for phase in self.config.phases])
@@ -160,8 +161,9 @@ class EpochBar:
             self._show()
         if self._done % _BOARD_STEPS == 0:
             numbers = self._for_board.take() | {"rate": rate, "margin": margin, "data_wait": data_wait}
+            numbers["utt_per_s"] = (self._bar.n - self._bar.initial) / self._bar.format_dict["elapsed"]
             place = self._monitor.forecast.utterances(self._phase, self._epoch, self._done)
-            self._monitor.draw("step", numbers | {"utt_per_s": self._bar.format_dict["rate"]}, place)
+            self._monitor.draw("step", numbers, place)
         self._forecast(now)
 
     def close(self) -> None:

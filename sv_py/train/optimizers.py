@@ -1,6 +1,6 @@
 """Optimisers by name, fused where torch can: one pass over memory for parameters, gradients and state.
 
-The loop sets the rate before each step. There may be no parameters at all, where everything is frozen.
+The loop sets the rate before each step.
 """
 
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ def _moments(arguments: AdamArguments) -> dict[str, Any]:
 def _make(kind: type[Optimizer], parameters: Iterable[torch.Tensor], **options: Any) -> Optimizer:
     parameters = list(parameters)
     fused = all(parameter.device.type in _FUSED for parameter in parameters)
-    optimizer = kind([{"params": parameters}], lr=0.0, fused=fused, **options)
+    optimizer = kind(parameters, lr=0.0, fused=fused, **options)
     optimizer.register_step_pre_hook(_lay_out_gradients)
     return optimizer
 

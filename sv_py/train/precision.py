@@ -37,10 +37,10 @@ class Precision:
         if compute.deterministic:  # as cuBLAS demands, which reads it when it is first called
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(compute.deterministic)
-        torch.backends.cudnn.benchmark = not compute.deterministic  # crops have few lengths: the fastest kernel is kept
 
     def autocast(self) -> AbstractContextManager:
-        """The context of a forward pass."""
+        """The context of a forward pass of training."""
+        torch.backends.cudnn.benchmark = not self.compute.deterministic  # keep the fastest kernels: crops are alike
         kind = _TYPES.get(self.compute.autocast)
         return torch.autocast(self.device.type, kind, enabled=kind is not None)
 

@@ -28,7 +28,7 @@ def project(
     numbers = range(processes.rank, len(batches), processes.count)
     size = batches.phase.batch_size
     with ReadAhead(batches, prepare, workers, numbers, unreadable) as ahead:
-        shown = progress(ahead, len(numbers), what, "batch") if processes.first else ahead
+        shown = progress(ahead, len(numbers), what, "batch", hidden=not processes.first, delay=10)
         for number, (frames, labels) in zip(numbers, shown, strict=True):
             processes.beat(what)
             first = number * size

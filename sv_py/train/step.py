@@ -44,7 +44,8 @@ class Step:
         self.network, self.head, self.optimizers, self.clip = network, head, optimizers, clip
         self.precision, self.processes, self.folder = precision, processes, folder
         self.micro_batches, self.micro_size = phase.micro_batches, phase.micro_size
-        self.forward = precision.compiled(_Projected(network))
+        least, most = phase.crop_range
+        self.forward = precision.compiled(_Projected(network), lengths_vary=least < most)
         self.gradients = SharedGradients([*network.parameters(), *head.loss.parameters()], processes)
         self.norms = BatchNorms(network, phase.micro_batches, processes)
 

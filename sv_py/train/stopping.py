@@ -8,6 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 from sv_py.io.text import write_lines
+from sv_py.log import logger
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # of dispatchers and users; of batch systems, before the time is up
 _ONE_REQUEST = 5.0  # s in which a repeated signal is the same request: group and launcher both pass it on
@@ -53,7 +54,8 @@ class Stopping:
 
 
 def mark(folder: Path, text: str) -> None:
-    """Say in one line in ``folder``/unfinished where and why the training stopped."""
+    """Say in one line in ``folder``/unfinished, and in the log, where and why the training stopped."""
+    logger.info("%s; a checkpoint is saved, run again to go on", text)
     write_lines(folder / "unfinished", [text])
 
 

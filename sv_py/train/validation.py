@@ -49,6 +49,7 @@ class Validation:
         """The numbers."""
         network.eval()
         head.eval()
+        torch.backends.cudnn.benchmark = False  # each utterance has another length, and kernels would be tried anew
         numbers = self._error_rates(network, processes)
         if self.valid is not None:
             numbers |= self._losses(network, head, phase, processes)

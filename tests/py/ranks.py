@@ -22,7 +22,7 @@ def run_ranks(folder: Path, count: int, function: Callable, *arguments: Any) -> 
     for one in processes:
         one.start()
     for one in processes:
-        one.join(60)
+        one.join(240)
         one.kill()
     assert [one.exitcode for one in processes] == [0] * count
     return [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in range(count)]

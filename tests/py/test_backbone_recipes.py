@@ -38,7 +38,7 @@ def two_steps(stem: str) -> list[str]:
     config = load(CONF / f"{stem}.yaml")
     overrides = []
     for i in range(len(config.phases)):
-        sizes = {"epochs": 1, "batch_size": 2, "crop": 100, "crops_per_utt": 0.25}
+        sizes = {"epochs": 1, "batch_size": 2, "micro_batch": 0, "crop": 100, "crops_per_utt": 0.25}
         overrides += [f"phases.{i}.{key}={value}" for key, value in sizes.items()]
     if FULL[stem] > LARGE:
         overrides.append(f"model.args.width={WIDTHS[config.model.name]}")
@@ -51,7 +51,8 @@ def test_two_steps_of_each_phase_move_the_weights_of_a_network_that_embeds(stem,
     cpu = torch.device("cpu")
     config = load(CONF / f"{stem}.yaml", two_steps(stem))
     utterances = open_set(corpus, config)
-    trainer = Trainer(config, utterances, tmp_path, Resources(cpu), lambda network: {"dev_eer": 0.5}, {})
+    numbers = {"dev_eer": 0.5, "valid_loss": 1.0}
+    trainer = Trainer(config, {"train": utterances}, tmp_path, Resources(cpu), lambda *_: dict(numbers), {})
     untrained = {name: value.detach().clone() for name, value in trainer.network.named_parameters()}
     trainer.run()
     steps = [len(TrainingBatches(utterances, phase, config.data, 0, 0, {})) for phase in config.phases]
@@ -86,8 +87,8 @@ def test_the_comment_at_the_head_of_a_recipe_begins_with_the_name_of_its_layout(
 
 
 def test_every_experiment_of_a_backbone_is_trained_here():
-    stems = {path.stem for path in CONF.glob("*.yaml") if not path.stem.startswith("ecapa_mini")}
-    assert stems == set(FULL)
+    others = ("ecapa_mini", "ecapa_mini_audio", "_voxblink", "_wespeaker")  # the last two: test_training_recipes.py
+    assert {path.stem for path in CONF.glob("*.yaml") if not path.stem.endswith(others)} == set(FULL)
 
 
 def test_the_table_of_models_is_what_the_command_beside_it_prints(root):

@@ -80,9 +80,13 @@ def test_facts_come_from_the_experiments_own_files(tmp_path):
     train.mkdir(parents=True)
     (train / "utt2spk").write_text("a-1 a\na-2 a\nb-1 b\n")
     (train / "utt2dur").write_text("a-1 1800\na-2 1800\nb-1 3600\n")
+    extra = tmp_path / "data/extra"
+    extra.mkdir()
+    (extra / "utt2spk").write_text("a-3 a\nc-1 c\n")
+    (extra / "utt2dur").write_text("a-3 1800\nc-1 900\n")
     (tmp_path / "model.json").write_text('{"parameters": 1234567}')
     experiment = read_experiment(tmp_path, {"phases": [{"epochs": 3, "margin_ramp": [1, 2]}]})
     assert experiment.facts == {
-        "parameters": "1,234,567", "training speakers": "2", "training utterances": "3", "training hours": "2.00",
+        "parameters": "1,234,567", "training speakers": "3", "training utterances": "5", "training hours": "2.75",
     }  # fmt: skip
     assert experiment.config == {"phases.0.epochs": 3, "phases.0.margin_ramp": [1, 2]}

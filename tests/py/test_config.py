@@ -382,6 +382,15 @@ def test_an_experiment_without_phases_describes_a_model_but_trains_none(tmp_path
         check_training(config, [], "x.yaml")
 
 
+def test_every_training_set_is_named_by_a_phase_and_every_phases_set_is_there(write):
+    config = load(write(GOOD), ["phases.1.sets=[train, extra]", "phases.1.mix=[2, 1]"])
+    check_training(config, [], "x.yaml", ["train", "extra"])
+    with pytest.raises(InputError, match=r"x\.yaml: a phase trains on the set extra.*--extra-train-set"):
+        check_training(config, [], "x.yaml")
+    with pytest.raises(InputError, match=r"x\.yaml: no phase trains on the set extra \(phases\.N\.sets\)"):
+        check_training(load(write(GOOD)), [], "x.yaml", ["train", "extra"])
+
+
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [

@@ -1,4 +1,4 @@
-"""Dev speakers and dev trials: reproducible, fair, and none from a speaker with a single utterance."""
+"""Dev speakers, dev trials and validation utterances: reproducible, fair, none from who has a single utterance."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from sv_py.cli import InputError
-from sv_py.hold_out import choose_speakers, make_trials
+from sv_py.hold_out import choose_speakers, choose_utts, make_trials
 from sv_py.io.text import write_table
 
 SPK2UTT = {f"spk{i:02}": [f"spk{i:02}-{n}" for n in range(1 + i % 4)] for i in range(20)}  # spk00, 04... have one
@@ -98,9 +98,45 @@ def test_the_command_writes_disjoint_lists_and_the_trials(tmp_path):
         (("--speakers", "40"), "cannot hold out 40 dev speakers"),
         (("--seed", "-1"), "--seed at least 0"),
         (("--trials", "0"), "--trials must be at least 1"),
+        (("--valid-share", "1"), "--valid-share must be at least 0 and below 1, not 1.0"),
     ],
 )
 def test_the_command_writes_nothing_on_error(tmp_path, options, expected):
     write_table(tmp_path / "utt2spk", {utt: spk for spk, utts in SPK2UTT.items() for utt in utts})
     done = hold_out(tmp_path, *options)
     assert done.returncode == 1 and expected in done.stderr and not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("share", "count", "expected"),
+    [(0.01, 10, 1), (0.1, 10, 1), (0.11, 10, 2), (0.07, 100, 7), (0.5, 2, 1), (0.99, 10, 9), (0.5, 1, 0)],
+)
+def test_of_each_speaker_so_many_are_for_validation_rounded_up_but_never_the_last_one(share, count, expected):
+    others = {"a": ["a-1", "a-2"], "b": [f"b-{n}" for n in range(count)]}
+    chosen = choose_utts(others, share, 0)
+    assert len(chosen & set(others["b"])) == expected and len(chosen & set(others["a"])) == 1
+
+
+def test_validation_utterances_depend_on_the_seed_only():
+    speakers = {spk: [f"{spk}-{n}" for n in range(20)] for spk in "abc"}
+    assert choose_utts(speakers, 0.3, 1) == choose_utts(speakers, 0.3, 1) != choose_utts(speakers, 0.3, 2)
+
+
+def test_validation_without_a_speaker_of_two_utterances_is_an_error():
+    with pytest.raises(InputError, match=r"no training speaker has two utterances, to hold out 0\.5 of them"):
+        choose_utts({"a": ["a-1"], "b": ["b-1"]}, 0.5, 0)
+
+
+def lists(folder, *names):
+    return [(folder / "out" / name).read_text().split() for name in names]
+
+
+def test_validation_changes_nothing_of_who_is_held_out_and_takes_from_training_only(tmp_path):
+    write_table(tmp_path / "utt2spk", {utt: spk for spk, utts in SPK2UTT.items() for utt in utts})
+    assert hold_out(tmp_path, "--speakers", "6").returncode == 0
+    before = lists(tmp_path, "dev_utts", "trials", "train_utts")
+    assert not (tmp_path / "out/valid_utts").exists()
+    assert hold_out(tmp_path, "--speakers", "6", "--valid-share", "0.3").returncode == 0
+    dev, chosen, train, valid = lists(tmp_path, "dev_utts", "trials", "train_utts", "valid_utts")
+    assert [dev, chosen] == before[:2] and sorted(train + valid) == before[2] and valid == sorted(valid)
+    assert {speaker(utt) for utt in valid} <= {speaker(utt) for utt in train}

@@ -161,10 +161,13 @@ def test_a_window_that_is_not_used_may_differ(model, utterances):
     read_initial(model, build(configure(), NEW)[0], utterances)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello"])
+@pytest.mark.parametrize("content", [b"", b"hello", {"config": {}, "model": {}}])
 def test_a_file_that_is_no_model_is_refused(model, utterances, content):
-    model.write_bytes(content)
-    with pytest.raises(InputError, match=r"model\.pt: truncated or not a checkpoint"):
+    if isinstance(content, dict):
+        torch.save(content, model)
+    else:
+        model.write_bytes(content)
+    with pytest.raises(InputError, match=r"model\.pt: (truncated or not a checkpoint|not a model of this project)"):
         read_initial(model, build(configure(), NEW)[0], utterances)
 
 
@@ -188,16 +191,23 @@ def layers() -> torch.nn.Module:
     network = torch.nn.Module()
     network.conv1, network.bn1 = torch.nn.Conv1d(2, 3, 1), torch.nn.BatchNorm1d(3)
     network.deep = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
+    network.relu = torch.nn.ReLU()
     network.plain = torch.nn.BatchNorm1d(3, affine=False)
     return network
 
 
 @pytest.mark.parametrize(
     ("pattern", "miss"),
-    [("conv2", "did you mean 'conv1'"), ("dep.0", "did you mean 'deep.0'"), ("conv1.weights", "'conv1.weight'")],
+    [
+        ("conv2", "did you mean 'conv1'"),
+        ("dep.0", "did you mean 'deep.0'"),
+        ("conv1.weights", "'conv1.weight'"),
+        ("relu", ""),
+        ("", ""),
+    ],
 )
 def test_a_pattern_that_matches_nothing_is_an_error_that_names_the_nearest(pattern, miss):
-    with pytest.raises(InputError, match=f"'{pattern}' matches no parameter and no module.*{miss}"):
+    with pytest.raises(InputError, match=f"'{pattern}' matches no parameter.*{miss}"):
         freeze(layers(), ["bn1", pattern])
 
 

@@ -13,7 +13,7 @@ from sv_py.cli import InputError
 from sv_py.data.arguments import SpeakerBalancedArguments, SpeakersTimesUttsArguments, UniformArguments
 from sv_py.data.batches import Preparation, TrainingBatches, class_names
 from sv_py.data.dataset import AudioSet, FeatureSet
-from sv_py.data.joined import _common, join
+from sv_py.data.joined import _common, join, join_roles
 from sv_py.data.plan import plan_epoch
 from sv_py.data.pool import Pool
 from sv_py.data.read_ahead import ReadAhead
@@ -77,6 +77,14 @@ def test_a_speaker_in_two_sets_is_an_error_unless_it_is_to_be_one_class(sets, jo
     made = TrainingBatches(joined, phase_of(batch_size=24), Data(), 0, 0)
     labels = Counter(made[0].labels.tolist())
     assert labels == {joined.speakers.index(name): 8 if name == "bob" else 4 for name in joined.speakers}
+
+
+def test_unions_are_made_once_and_sets_that_never_meet_are_compared_too(sets):
+    roles = dict(zip(BOTH, sets, strict=True))
+    first, second, third = join_roles(roles, [("train",), BOTH, BOTH], "merge")
+    assert first is sets[0] and second is third and len(second) == 24
+    with pytest.raises(InputError, match="1 of its speakers are in"):
+        join_roles(roles, [("train",), ("extra",)], "error")
 
 
 def test_an_utterance_in_two_sets_is_an_error_even_of_one_speaker(tmp_path, sets):

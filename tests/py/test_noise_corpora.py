@@ -89,6 +89,7 @@ def test_rooms_of_each_size_measured_responses_and_noises_are_sets(tmp_path, pre
     rirs_noises(tmp_path / "corpus")
     data = prepare("rirs_noises")
     found = {path.parent.name: list(read_table(path)) for path in data.glob("*/utt2spk")}
+    unions = {name: found.pop(name) for name in ("rirs_small_medium", "rirs_simulated")}
     assert found == {
         "rirs_small": ["rirs-small-Room001-00001", "rirs-small-Room001-00002"],
         "rirs_medium": ["rirs-medium-Room001-00001", "rirs-medium-Room001-00002"],
@@ -100,7 +101,9 @@ def test_rooms_of_each_size_measured_responses_and_noises_are_sets(tmp_path, pre
         "rirs_point_noise": ["rirs-point-noise-noise-free-sound-0000"],
         "rirs_iso_noise": ["rirs-iso-noise-RVB2014_type1_noise_largeroom1_1"],
     }  # fmt: skip
-    for name in found:
+    assert unions["rirs_small_medium"] == sorted(found["rirs_small"] + found["rirs_medium"])
+    assert unions["rirs_simulated"] == sorted(unions["rirs_small_medium"] + found["rirs_large"])
+    for name in [*found, *unions]:
         check(data / name, feats=False)
 
 

@@ -57,12 +57,6 @@ def test_what_is_accepted_can_be_built_and_is_fused(name, arguments):
     assert optimizer.param_groups[0]["fused"] is True
 
 
-def test_where_everything_is_frozen_there_is_an_optimiser_of_nothing():
-    optimizer = build("adam", {}, [])
-    optimizer.step()
-    optimizer.load_state_dict(optimizer.state_dict())
-
-
 def test_three_steps_of_adam_are_those_of_its_formula():
     rate, beta1, beta2, eps, decay = 0.1, 0.9, 0.999, 1e-8, 0.01
     value, mean, square = 1.0, 0.0, 0.0

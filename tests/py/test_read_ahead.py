@@ -1,6 +1,7 @@
 """Reading ahead: the same batches by any number of processes and ranks and from any step; deaths and damage end it."""
 
 import hashlib
+import multiprocessing
 import os
 import signal
 import sys
@@ -164,7 +165,7 @@ def test_damage_beyond_the_limit_ends_the_run_with_names_also_over_epochs(folder
         list(batches)
 
 
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGBUS])
 def test_a_reading_process_that_is_killed_ends_the_run_with_a_message(folder, sign):
     batches = ReadAhead(*open_batches(folder), 2)
     start = time.monotonic()
@@ -262,3 +263,23 @@ command(lambda: print(digests({str(folder)!r}, 2)) or 0)
 """
     done = run(sys.executable, "-c", code, code=1)
     assert done.stderr.count("\n") == 1 and "bea-2: truncated" in done.stderr and not done.stdout
+
+
+def test_readers_do_not_get_what_asks_the_training_to_stop(folder):
+    def ignored(number, frame):
+        pass
+
+    before = {number: signal.signal(number, ignored) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        with ReadAhead(*open_batches(folder), workers=2) as batches:
+            found = []
+            for batch in batches:
+                found.append(digest(*batch))
+                for process in multiprocessing.active_children():
+                    os.kill(process.pid, signal.SIGTERM)
+                    os.kill(process.pid, signal.SIGUSR1)
+        assert found == digests(folder) and not multiprocessing.active_children()
+        assert not signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

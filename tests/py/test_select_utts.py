@@ -79,3 +79,21 @@ def test_a_count_that_is_no_number_has_its_line(select, data):
     write_table(data / "utt2num_frames", FRAMES | {"b-1": "many"})
     with pytest.raises(InputError, match="utt2num_frames:3: 'b-1' has a count that is no whole number: 'many'"):
         select()
+
+
+@pytest.fixture
+def other(tmp_path):
+    (tmp_path / "other").mkdir()
+    write_table(tmp_path / "other/utt2spk", {"b-9": "b", "z-1": "z"})
+    return tmp_path / "other"
+
+
+def test_speakers_of_another_data_dir_are_left_out_or_an_error(select, other, data):
+    assert select("--exclude-speakers", str(other)) == ["a-1", "a-2", "c-1"]
+    (data / "out").unlink()
+    with pytest.raises(InputError, match=r"1 of its speakers are in .*other, too: b; data\.shared_speakers"):
+        select("--forbid-speakers", str(other))
+    write_table(other / "utt2spk", {utt: utt[0] for utt in FRAMES})
+    with pytest.raises(InputError, match=r"none of 6 utterances is long enough, of a speaker who is not in .*other"):
+        select("--exclude-speakers", str(other))
+    assert not (data / "out").exists()

@@ -116,6 +116,14 @@ def test_testing_dev_speakers_stops_where_dev_trains_and_the_test_speakers_do_no
     check(monkeypatch, sets / "voxceleb1_dev", sets / "voxceleb1", "--allow-train-speakers", "true")
 
 
+def test_no_speaker_of_any_training_set_may_be_tested(lists, sets, call, monkeypatch):
+    for path in sets.glob("*/trials_*"):
+        path.unlink()
+    call("convert", lists / "veri_test.txt", sets / "voxceleb1_test")
+    with pytest.raises(InputError, match=r"40 of its speakers are in the training data .*voxceleb1: id10"):
+        check(monkeypatch, sets / "voxceleb1_dev", sets / "voxceleb1_test", "--train-dir", str(sets / "voxceleb1"))
+
+
 def test_a_list_of_utterances_that_are_not_there_is_an_error_and_writes_nothing(lists, sets, call):
     with pytest.raises(InputError, match=r"list_test_hard\.txt:1: \d+ of the 138137 ids in the trials are unknown"):
         call("convert", lists / "list_test_hard.txt", sets / "voxceleb1_test")

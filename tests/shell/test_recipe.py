@@ -120,6 +120,8 @@ def test_another_configuration_stops_and_overwrites_nothing(finished, root, run)
         (["--test-sets", ""], "--test-sets names at least one"),
         (["--train-set", ""], "--train-set names a data dir"),
         (["--model", "none.pt"], "no such model: none.pt"),
+        (["--init", "none.pt"], "no such model: none.pt"),
+        (["--init", "x", "--model", "conf/ecapa_mini.yaml"], "--init is where a training starts, and --model is"),
         (["--tag", "../x"], "--tag names a folder"),
         (["--corpora", "mni", "--test-sets", "data/x"], "known corpora: an4 cn_celeb dir esd "),
         (
@@ -245,6 +247,28 @@ def test_a_signal_during_training_ends_all_of_it(new_recipe, root, sent, code):
     assert "# Ended (code 143)" in (folder / "exp/tiny/log/train.log").read_text()
 
 
+def test_a_run_that_was_stopped_politely_goes_on_to_the_same_results(finished, root, run, tmp_path):
+    folder = Path(shutil.copytree(finished[0], tmp_path / "recipe", symlinks=True))
+    exp, anew = folder / "exp/tiny", ["--stage", "4", "--restart", "true"]
+    longer = ["--set", "phases.0.epochs=40"]
+    run(root / "run.sh", *CHOICES, *longer, *anew, cwd=folder)
+    undisturbed = [(exp / name).read_bytes() for name in ("final.pt", "results.json")]
+    done = run(root / "run.sh", *CHOICES, *longer, *anew, "--max-hours", "1e-9", cwd=folder)
+    told = "plateau, epoch 1 of 40, step 1: stopped by --max-hours 1e-09"
+    assert f"stage 4 (train) is unfinished: {told}; run it again to go on" in done.stderr
+    assert not (exp / ".done/train").exists() and not (exp / "final.pt").exists() and not (exp / ".lock").exists()
+    for sent, code, epoch in ((signal.SIGUSR1, 0, 5), (signal.SIGTERM, 143, 15)):
+        process, log = _start(folder, root, *longer)
+        _wait_for(f"plateau epoch {epoch}/40", exp / "log/train.log", process)
+        process.send_signal(sent)
+        assert process.wait(timeout=60) == code
+        assert f": stopped by {sent.name}; run it again to go on" in log.read_text()
+        assert not _members(process)
+    run(root / "run.sh", *CHOICES, *longer, cwd=folder)
+    assert [(exp / name).read_bytes() for name in ("final.pt", "results.json")] == undisturbed
+    assert not (exp / "unfinished").exists() and (exp / ".done/train").exists()
+
+
 def test_no_second_run_begins_while_a_stage_outlives_a_killed_one(new_recipe, root, run):
     folder = new_recipe()
     choices = ["--set", "phases.0.epochs=500"]
@@ -319,6 +343,18 @@ def test_a_given_model_is_evaluated_without_training_data(finished, root, run):
     assert "train" not in [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("3 ", "4 "))]
     results = [json.loads((folder / "exp" / tag / "results.json").read_text()) for tag in ("tiny", "given")]
     assert results[0] == results[1]
+
+
+def test_a_training_starts_from_a_model_and_notices_another_one(finished, root, run):
+    folder, _ = finished
+    shutil.copy(folder / "exp/tiny/final.pt", folder / "start.pt")
+    choices = [*CHOICES, "--tag", "started", "--set", "phases.0.epochs=1", "--init", "start.pt", "--stop-stage", "4"]
+    run(root / "run.sh", *choices, cwd=folder)
+    assert "head: 7 speakers, 7 of them known from there, 0 new" in (folder / "exp/started/log/train.log").read_text()
+    assert "== stage" not in run(root / "run.sh", *choices, cwd=folder).stderr
+    shutil.copy(folder / "exp/started/final.pt", folder / "start.pt")
+    done = run(root / "run.sh", *choices, cwd=folder, code=1)
+    assert "stage 4 (train) is done, but not with these inputs" in done.stderr and "  start.pt" in done.stderr
 
 
 def test_restart_discards_the_training_and_gives_the_same_result(finished, root, run):

@@ -276,6 +276,17 @@ def test_holding_out_gives_two_valid_disjoint_dirs_and_trials_and_repeats_to_the
     before = tree(fit), tree(dev)
     run(*command, cwd=copy)
     assert (tree(fit), tree(dev)) == before
+    run(*command[:1], "--valid-share", 0.4, *command[1:], "data/valid", cwd=copy)
+    valid = copy / "data/valid"
+    run(root / "utils/validate_data_dir.sh", valid)
+    assert tree(dev) == before[1] and read_table(valid / "utt2spk").keys() | read_table(fit / "utt2spk").keys() == {
+        line.split()[0].decode() for line in before[0]["utt2spk"].splitlines()
+    }
+    assert read_table(valid / "spk2utt").keys() == read_table(fit / "spk2utt").keys()
+    done = run(*command[:1], "--valid-share", 0.4, *command[1:], cwd=copy, code=1)
+    assert "--valid-share needs a <valid-data-dir>" in done.stderr
+    done = run(*command, "data/valid", cwd=copy, code=1)
+    assert "--valid-share says how much goes to data/valid" in done.stderr
 
 
 @pytest.fixture(scope="module")
