@@ -1,9 +1,9 @@
 """How much of the speed of its network does a whole training reach?
 
 The training reads shards of audio, augments with the preset `wespeaker` (three speeds; noise or reverberation for six
-crops in ten), makes filter banks, logs, and writes a checkpoint every ten minutes, which is timed by itself; one process
-reads ahead, or eight for a GPU. The network by itself is a loop of forward, backward and optimiser on random tensors,
-in the same process, half of it before and half of it after.
+crops in ten), makes filter banks, logs, and writes a checkpoint every ten minutes, which is timed by itself; one
+process reads ahead, or eight for a GPU. The network by itself is a loop of forward, backward and optimiser on random
+tensors, in the same process, half of it before and half of it after.
 ResNet34 of width 32, crops of 2 s, 5,994 speakers at three speeds.
 With a GPU also: the share of the time in which it is busy, as nvidia-smi says, bfloat16 over float32, and the
 multiply-adds beside what the chip can do. Prints one JSON line per figure.
@@ -76,7 +76,7 @@ def synchronise(device: torch.device) -> None:
 
 
 class Busy:
-    """The share of the time in which the GPU computes anything: a context manager; None without nvidia-smi."""
+    """The share of the time in which the GPU computes anything: a context manager."""
 
     def __enter__(self) -> "Busy":
         query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "200", "-i", "0"]

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from distributed_job import make_data, settings
 
 JOBS = Path(__file__).parent
@@ -147,17 +146,29 @@ def test_a_process_that_stands_still_is_named_after_a_while(start, training, tmp
     assert not alive(process.pid)
 
 
-def test_after_a_signal_a_training_goes_on_under_torchrun_to_the_same_bits(start, training, tmp_path):
+def test_after_a_signal_a_training_goes_on_under_torchrun_to_the_same_bits(start, training, tmp_path, root):
     process = start(*LAUNCH, *training(4, tmp_path / "exp"))
     until(lambda: has_checkpoints(tmp_path / "exp"))
     process.terminate()
     assert process.wait(120) == 0
     assert "SIGTERM" in (tmp_path / "exp/unfinished").read_text() and not (tmp_path / "exp/final.pt").exists()
-    resumed, undisturbed = (
-        start(*command, *training(4, tmp_path / name)) for command, name in ((TORCHRUN, "exp"), (LAUNCH, "undisturbed"))
-    )
+    resumed = start(*TORCHRUN, *training(4, tmp_path / "exp"))
+    options, places = ["--num-processes", 2, "--num-threads", 1], training(4, tmp_path / "undisturbed")[-4:]
+    undisturbed = start(root / "steps/train.sh", *options, *places)
     assert (resumed.wait(240), undisturbed.wait(240)) == (0, 0)
     assert not (tmp_path / "exp/unfinished").exists()
     assert (tmp_path / "exp/final.pt").read_bytes() == (tmp_path / "undisturbed/final.pt").read_bytes()
-    state = torch.load(tmp_path / "exp/final.pt", weights_only=True)
-    assert state["model"].keys() and state["head"]["rows"].any()
+    assert "processes: 2" in (tmp_path / "undisturbed/log/train.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--num-processes", "0"], "--num-processes is 1 or more, not 0"),
+        (["--num-processes", "2", "--gpu", "2"], "--gpu 2 has a process for each GPU"),
+    ],
+)
+def test_numbers_of_processes_that_cannot_be_are_an_error(run, root, tmp_path, options, message):
+    data = make_data(tmp_path / "data")
+    done = run(root / "steps/train.sh", *options, data / "utt2spk", data, data, "exp", code=1)
+    assert message in done.stderr and not (tmp_path / "exp").exists()
