@@ -9,6 +9,9 @@ import pytest
 import torch
 from distributed_job import RESUMED, STEPS, STOPPED, TRAININGS
 
+from sv_py.cli import InputError
+from sv_py.train.distributed import connect
+
 KEYS = ("model", "rows", "loss", "losses")
 every_resumed = pytest.mark.parametrize("kind", RESUMED)
 
@@ -66,3 +69,33 @@ def test_micro_batches_that_cannot_be_shared_out_are_an_error(found):
         assert "too few for 7 processes" in process["full"]
     for process in found["of4"]:
         assert "the sharded head needs a multiple of its 4 processes" in process["sharded"]
+
+
+def test_one_process_alone_needs_no_others(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    alone = connect(torch.device("cpu"))
+    assert (alone.rank, alone.count, alone.first) == (0, 1, True)
+    values = torch.ones(2)
+    assert alone.sum(values) is values and alone.sum_async(values) is None
+    assert alone.texts(["b", "a", "b"]) == ["b", "a"]
+    alone.beat("a step")
+    alone.close()
+    assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({}, "WORLD_SIZE is 2, but RANK is not set: start with torchrun"),
+        ({"RANK": "1"}, "LOCAL_RANK is not set"),
+        ({"RANK": "1", "LOCAL_RANK": "one", "MASTER_ADDR": "h", "MASTER_PORT": "1"}, "LOCAL_RANK is 'one', no number"),
+        ({"RANK": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "h", "MASTER_PORT": "1"}, "RANK is 2, but there are 2"),
+    ],
+)
+def test_variables_that_do_not_tell_who_the_others_are_are_an_error(monkeypatch, variables, message):
+    for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"WORLD_SIZE": "2", **variables}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=message):
+        connect(torch.device("cpu"))

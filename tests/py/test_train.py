@@ -184,10 +184,11 @@ def test_every_loss_trains_and_is_resumed_with_all_its_parameters(config_file, d
 
 def test_the_checkpoints_of_an_earlier_version_are_refused(config_file, data_dir, undisturbed, tmp_path):
     exp = Path(shutil.copytree(undisturbed, tmp_path / "exp"))
-    newest = max((exp / "phases/second/checkpoints").glob("*.pt"))
-    state = checkpoint.load(newest)
+    checkpoints = list(exp.glob("phases/*/checkpoints/*.pt"))
+    state = checkpoint.load(checkpoints[0])
     for part in ({"head": {"weight": state["head"]["rows"][:, 0]}}, {"model": {}}, {"optimizer": {"param_groups": []}}):
-        checkpoint.save(newest, state | part)
+        for path in checkpoints:
+            checkpoint.save(path, state | part)
         with pytest.raises(InputError, match=f"^{exp}: .* of another version of this software .*--restart true$"):
             trainer(load(config_file), data_dir, exp).run()
 
