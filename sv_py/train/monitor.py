@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from statistics import fmean
 
 import torch
-from torch import Tensor
 
 from sv_py.io.text import write_lines
 from sv_py.log import logger, progress
@@ -117,7 +117,8 @@ class Monitor:
     def _hint(self, phase: Phase, numbers: Mapping) -> None:
         """Once, if an epoch after the warm-up of the first phase nothing has been learnt."""
         due = phase is self.config.phases[0] and numbers["epoch"] >= phase.rate.warmup + 1
-        if due and not self._hinted and numbers["accuracy"] < 3 / self._classes:
+        chance = 1 / self._classes
+        if due and not self._hinted and numbers["accuracy"] < min(3 * chance, chance + 0.05):
             self._hinted = True
             logger.warning(
                 "accuracy %.2g after epoch %d is hardly above chance, 1/%d: look at the learning rate (up to %g), the "
@@ -137,30 +138,31 @@ class EpochBar:
             initial=done * phase.batch_size, width=150, hidden=self._hidden,
         )  # fmt: skip
         self._first, self._last_shown, self._last_step = done, time.monotonic(), 0.0
-        self._for_bar, self._for_board = _Means(), _Means()
+        self._for_bar: list[tuple[float, float]] = []  # loss and accuracy of the steps since it showed some
+        self._for_board: list[tuple[float, float]] = []
 
     def step(
-        self, utts: int, loss: float | Tensor, accuracy: float | Tensor, rate: float,
-        margin: float | Sequence[float] | None, data_wait: float,
+        self, utts: int, loss: float, accuracy: float, rate: float, margin: float | Sequence[float] | None,
+        data_wait: float,
     ) -> None:  # fmt: skip
         """A step was taken, of ``utts`` utterances of all processes.
 
-        ``loss`` and ``accuracy`` are the step's, without gradients; from a GPU they are fetched only to be shown.
-        ``data_wait`` is the share of the epoch's time so far in which the training waited for data.
+        ``loss`` and ``accuracy`` are the step's; ``data_wait`` is the share of the epoch's time so far in which the
+        training waited for data.
         """
         if self._hidden:
             return
         now = time.monotonic()
         self._done += 1
         self._bar.n += utts
-        self._for_bar.add(loss, accuracy)
-        self._for_board.add(loss, accuracy)
-        self._rest = f"rate {rate:.3g}, margin {_shown(margin)}, data wait {data_wait:.0%}"
+        self._for_bar.append((loss, accuracy))
+        self._for_board.append((loss, accuracy))
+        self._rest = f"wait {data_wait:.0%}, lr {rate:.3g}, margin {_shown(margin)}"
         if now - self._last_shown >= self._bar.mininterval:
             self._last_shown = now
             self._show()
         if self._done % _BOARD_STEPS == 0:
-            numbers = self._for_board.take() | {"rate": rate, "margin": margin, "data_wait": data_wait}
+            numbers = _take_means(self._for_board) | {"rate": rate, "margin": margin, "data_wait": data_wait}
             numbers["utt_per_s"] = (self._bar.n - self._bar.initial) / self._bar.format_dict["elapsed"]
             place = self._monitor.forecast.utterances(self._phase, self._epoch, self._done)
             self._monitor.draw("step", numbers, place)
@@ -168,13 +170,13 @@ class EpochBar:
 
     def close(self) -> None:
         """The last look at the epoch."""
-        if self._for_bar.count:
+        if self._for_bar:
             self._show(refresh=False)
         self._bar.close()
 
     def _show(self, refresh: bool = True) -> None:
-        means = self._for_bar.take()
-        self._bar.set_postfix_str(f"loss {means['loss']:.3g}, accuracy {means['accuracy']:.1%}, {self._rest}", refresh)
+        means = _take_means(self._for_bar)
+        self._bar.set_postfix_str(f"loss {means['loss']:.3g}, acc {means['accuracy']:.1%}, {self._rest}", refresh)
 
     def _forecast(self, now: float) -> None:
         """Once, as soon as steps were watched for long enough, tell when the training will have ended."""
@@ -189,26 +191,16 @@ class EpochBar:
         end = datetime.now() + timedelta(seconds=left)
         self._bar.clear()
         logger.info(
-            "expected: %s for the rest of all phases without validation, until %s",
-            duration(left),
+            "expected: %s for the rest of all phases without validation, until %s", duration(left),
             f"{end:%a %d %b %H:%M}",
-        )
+        )  # fmt: skip
 
 
-class _Means:
-    """Means of loss and accuracy over some steps."""
-
-    def __init__(self):
-        self.count, self._loss, self._accuracy = 0, 0.0, 0.0
-
-    def add(self, loss: float | Tensor, accuracy: float | Tensor) -> None:
-        self.count, self._loss, self._accuracy = self.count + 1, self._loss + loss, self._accuracy + accuracy
-
-    def take(self) -> dict[str, float]:
-        """The means since the last time."""
-        means = {"loss": float(self._loss) / self.count, "accuracy": float(self._accuracy) / self.count}
-        self.__init__()
-        return means
+def _take_means(steps: list[tuple[float, float]]) -> dict[str, float]:
+    """The mean loss and accuracy of ``steps``, which are forgotten."""
+    loss, accuracy = map(fmean, zip(*steps, strict=True))
+    steps.clear()
+    return {"loss": loss, "accuracy": accuracy}
 
 
 def _shown(margin: float | Sequence[float] | None) -> str:

@@ -52,7 +52,7 @@ def numbers(phase="warm", epoch=1, accuracy=0.5, **more):
 def run_epoch(told: Monitor, phase, epoch=0, done=0, steps=100, margin=0.2):
     with told.epoch(phase, epoch, steps, done) as bar:
         for step in range(done, steps):
-            bar.step(phase.batch_size, torch.tensor(float(step)), 0.5, 0.1, margin, 0.02)
+            bar.step(phase.batch_size, float(step), 0.5, 0.1, margin, 0.02)
 
 
 def board(folder) -> dict[str, list[tuple[int, float]]]:
@@ -98,7 +98,7 @@ def test_the_progress_shows_speed_loss_accuracy_rate_margin_and_waiting(config, 
     first, last = capsys.readouterr().err.splitlines()
     assert first.startswith("warm epoch 2/4:  90%") and "5760/6400" in first
     assert last.startswith("warm epoch 2/4: 100%") and "6400/6400 [" in last and "utt/s" in last
-    assert "loss 94.5, accuracy 50.0%, rate 0.1, margin 0.2/0.06, data wait 2%]" in last
+    assert "loss 94.5, acc 50.0%, wait 2%, lr 0.1, margin 0.2/0.06]" in last
 
 
 def test_tensorboard_has_means_by_utterances_seen_and_a_resume_draws_none_twice(config, tmp_path):
@@ -127,24 +127,26 @@ def test_other_processes_say_and_write_nothing(config, tmp_path, info, capsys):
 
 
 @pytest.mark.parametrize(
-    ("phase", "epochs", "accuracy", "hints"),
+    ("classes", "phase", "epochs", "accuracy", "hints"),
     [
-        ("warm", 4, 1 / 5000, 1),  # told once
-        ("warm", 1, 1 / 5000, 0),  # while the rate rises nothing is learnt
-        ("warm", 4, 4 / 5000, 0),
-        ("tune", 2, 1 / 5000, 0),
+        (5000, "warm", 4, 1 / 5000, 1),  # told once
+        (5000, "warm", 1, 1 / 5000, 0),  # while the rate rises nothing is learnt
+        (5000, "warm", 4, 4 / 5000, 0),
+        (5000, "tune", 2, 1 / 5000, 0),
+        (10, "warm", 4, 0.12, 1),
+        (10, "warm", 4, 0.2, 0),  # of few classes that is something
     ],
 )
 def test_a_network_that_does_not_learn_is_hinted_at_once_after_the_warm_up(
-    config, tmp_path, info, phase, epochs, accuracy, hints
+    config, tmp_path, info, classes, phase, epochs, accuracy, hints
 ):
     told = Monitor(tmp_path, config, ONE)
-    told.start(**FACTS)
+    told.start(**FACTS | {"classes": classes})
     history = [numbers(phase, epoch + 1, accuracy) for epoch in range(epochs)]
     for end in range(1, epochs + 1):
         told.end_epoch(phase, history[:end])
     told.close()
-    assert info.text.count("hardly above chance, 1/5000: look at the learning rate (up to 0.1)") == hints
+    assert info.text.count(f"hardly above chance, 1/{classes}: look at the learning rate (up to 0.1)") == hints
 
 
 def test_the_forecast_takes_the_cost_of_a_crop_to_be_proportional_to_its_frames(config):
