@@ -78,6 +78,9 @@ def command(main: Callable[[], int | None]) -> None:
         code = 1
     except KeyboardInterrupt:
         code = 130
+    except Exception:  # a defect; not by the interpreter's own way out, where torch may wait for other processes
+        sys.excepthook(*sys.exc_info())
+        code = 1
     sys.stdout.flush()
     if "torch" in sys.modules:  # interpreter shutdown with torch loaded costs half a second
         sys.stderr.flush()

@@ -106,8 +106,9 @@ class Rate:
             raise InputError(f"every must be positive, is {self.every}")
         if not 0 < self.factor < 1:
             raise InputError(f"factor must be above 0 and below 1, is {self.factor}")
-        if not 0 < self.final <= self.peak:
-            raise InputError(f"rates must be 0 < final <= peak, not final {self.final}, peak {self.peak}")
+        final = self.peak if self.decay == "constant" else self.final
+        if not 0 < final <= self.peak:
+            raise InputError(f"rates must be 0 < final <= peak, not final {final}, peak {self.peak}")
         if self.warmup < 0:
             raise InputError(f"warmup must not be negative, is {self.warmup}")
 
@@ -302,14 +303,21 @@ class Config:
                 raise InputError(
                     f"phases.{i}.mix: the sampler {phase.sampler.name} makes batches of speakers of all sets"
                 )
-            if phase.result.by == "valid_loss" and not self.hold_out.valid_share:
-                raise InputError(f"phases.{i}.result.by: valid_loss needs utterances held out: hold_out.valid_share")
+            if phase.result.by == "valid_loss":
+                self._check_valid_loss(i)
             self._check_margins(i, phase)
         if self.grad_clip < 0:
             raise InputError(f"grad_clip must not be negative, is {self.grad_clip}")
         _at_least(self, 0, "seed")
         if self.seed >= 1 << 63:
             raise InputError(f"seed must be below 2^63, is {self.seed}")
+
+    def _check_valid_loss(self, i: int) -> None:
+        if not self.hold_out.valid_share:
+            raise InputError(f"phases.{i}.result.by: valid_loss needs utterances held out: hold_out.valid_share")
+        since = max((k for k in range(i + 1) if self.phases[k].speakers == "own"), default=0)
+        if self.data.shared_speakers == "error" and all("train" not in p.sets for p in self.phases[since : i + 1]):
+            raise InputError(f"phases.{i}.result.by: valid_loss is of the set train, whose speakers have no row there")
 
     def _check_margins(self, i: int, phase: Phase) -> None:
         if phase.margin_ramp is not None and not hasattr(self.loss.args, "margins"):

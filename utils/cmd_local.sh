@@ -126,7 +126,7 @@ worker() {
   done
 }
 
-# Ends the workers if the dispatcher dies without a word (kill -9): then reading from it gives end of file.
+# Ends the workers if the dispatcher dies before they have ended (kill -9, SIGPIPE): then reading gives end of file.
 watchdog() {
   exec {alive}>&-
   ! read -r -u "$watch" || return 0
@@ -140,9 +140,10 @@ stop() {
   stopped="$1"
   $started || return 0
   trap '' HUP INT TERM
-  echo "cmd_local.sh: stopped by SIG$1" >&2
   kill -TERM "${workers[@]}" 2>/dev/null || true
   wait "${workers[@]}" || true
+  echo end >&"$alive"
+  echo "cmd_local.sh: stopped by SIG$1" >&2 || true # last: who reads that may have gone, and SIGPIPE would end all here
   exit $((128 + $(kill -l "$1")))
 }
 
@@ -167,7 +168,7 @@ state="$(mktemp -d)"
 mkfifo "$state/alive"
 exec {alive}<>"$state/alive"
 exec {watch}<"$state/alive"
-trap 'echo end >&"$alive"; rm -rf "$state"' EXIT
+trap 'rm -rf "$state"' EXIT
 workers=() started=false stopped='' asked=true
 trap 'asked=true; ! $started || kill -USR1 "${workers[@]}" 2>/dev/null || true' USR1 # it asks jobs that know it to stop
 for signal in HUP INT TERM; do
@@ -187,6 +188,7 @@ while $asked; do
   asked=false
   wait "${workers[@]}" || true
 done
+echo end >&"$alive"
 
 failed=()
 for ((job = first; job <= last; job++)); do

@@ -38,7 +38,7 @@ run_stage() {
     _tell_unfinished
     exit 0
   fi
-  _stage_running= _stage_dir=
+  _stage_running='' _stage_dir=''
   _stage_times+=("$number $name $((SECONDS - started))")
   [ -n "$sums" ] || return 0
   mkdir -p "$dir/.done"

@@ -17,7 +17,7 @@ from sv_py.describe import describe
 from sv_py.io.atomic import replace_file
 from sv_py.train.distributed import connect
 from sv_py.train.loop import Resources, Trainer
-from sv_py.train.model import open_device, open_set
+from sv_py.train.model import open_set
 from sv_py.train.stopping import Stopping
 from sv_py.train.validation import Validation
 
@@ -50,14 +50,9 @@ def main() -> None:
     log.setup()
     if args.num_threads:
         torch.set_num_threads(args.num_threads)
-    with Stopping(args.max_hours) as stopping:
-        processes = connect(open_device(args.device or _best_device()), args.timeout_minutes)
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    with Stopping(args.max_hours) as stopping, connect(device, args.timeout_minutes) as processes:
         _train(args, processes, stopping)
-        processes.close()  # not after an error, of which the others do not know: it would wait for them
-
-
-def _best_device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _train(args, processes, stopping: Stopping) -> None:

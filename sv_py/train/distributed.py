@@ -7,8 +7,11 @@
 import json
 import logging
 import os
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from textwrap import shorten
+from types import TracebackType
 
 import torch
 import torch.distributed as dist
@@ -17,18 +20,32 @@ from torch import Tensor
 from sv_py.cli import InputError
 from sv_py.log import logger
 from sv_py.schema import Phase
+from sv_py.train.model import open_device
 from sv_py.train.watchdog import Watchdog
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+_COURTESY = 1.0  # seconds after which one that lost another ends: what started them sees who was first
 
 
 class Processes:
-    """One process, which needs none of torch.distributed. ``device`` is where it computes."""
+    """One process, which needs none of torch.distributed. ``device`` is where it computes.
+
+    A block of ``with`` takes leave of the others at its end, unless there is an error.
+    """
 
     rank, count = 0, 1
 
     def __init__(self, device: torch.device):
         self.device = device
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:  # the others do not know of one, and would be waited for
+            self.close()
 
     @property
     def first(self) -> bool:
@@ -55,11 +72,22 @@ class Processes:
 
 
 class Ranks(Processes):
-    """One of several processes. Calls of one are to be those of all, in their order; `beat` is free."""
+    """One of several processes. Calls of one are to be those of all, in their order; `beat` is free.
+
+    In a block of ``with``, that another process is gone is an InputError.
+    """
 
     def __init__(self, device: torch.device, rank: int, count: int, watchdog: Watchdog):
         super().__init__(device)
         self.rank, self.count, self._watchdog = rank, count, watchdog
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if isinstance(error, RuntimeError) and (isinstance(error, dist.DistError) or "/gloo/" in str(error)):
+            time.sleep(_COURTESY)
+            raise InputError(f"rank {self.rank} lost the others: {shorten(str(error), 300)}") from None
 
     def sum(self, values: Tensor) -> Tensor:
         """As of the base class."""
@@ -93,36 +121,38 @@ class Ranks(Processes):
         dist.destroy_process_group()
 
 
-def connect(device: torch.device, timeout_minutes: float = 30.0) -> Processes:
+def connect(device: str, timeout_minutes: float = 30.0) -> Processes:
     """This process and all that were started with it; ``cuda`` becomes the GPU of its number on this machine.
 
     A process that makes no progress for ``timeout_minutes`` ends, and names the one that all wait for. Raises
-    InputError for variables that are missing or make no sense, and for a machine with fewer GPUs than processes.
+    InputError for a device that is not there, for variables that are missing or make no sense, and for a machine with
+    fewer GPUs than processes.
     """
     if os.environ.get("WORLD_SIZE", "1") == "1":
-        return Processes(device)
+        return Processes(open_device(device))
     rank, count, local = _numbers(os.environ)
-    if device.type == "cuda":
+    on_gpu = device.partition(":")[0] == "cuda"
+    if on_gpu:
         if local >= torch.cuda.device_count():
             raise InputError(f"process {local} of this machine has no GPU: there are {torch.cuda.device_count()}")
-        device = torch.device("cuda", local)
-        torch.cuda.set_device(device)
+        device = f"cuda:{local}"  # the only one that is opened: each process takes memory of every GPU that it opens
+        torch.cuda.set_device(local)
+    place = open_device(device)
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     # torchrun and sv_py.launch keep the store themselves: it outlives a process that hangs or dies.
     keeps_store = rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     store = dist.TCPStore(host, port, is_master=keeps_store, wait_for_workers=False)
     attempt = f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"  # torchrun's store keeps those before
     watchdog = Watchdog(dist.PrefixStore(attempt, store.clone()), rank, count, 60 * timeout_minutes)
-    on_gpu = device.type == "cuda"
     dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if on_gpu else "gloo", rank=rank, world_size=count, device_id=device if on_gpu else None,
+        "cpu:gloo,cuda:nccl" if on_gpu else "gloo", rank=rank, world_size=count, device_id=place if on_gpu else None,
         store=dist.PrefixStore(f"group {attempt}", store),
         timeout=timedelta(minutes=2 * timeout_minutes + 1),  # the watchdog comes first: it says whose fault it is
     )  # fmt: skip
     if rank:
         logger.setLevel(logging.WARNING)  # the first process speaks for all
     watchdog.start()
-    return Ranks(device, rank, count, watchdog)
+    return Ranks(place, rank, count, watchdog)
 
 
 def check_shares(phases: Sequence[Phase], count: int, shards: int) -> None:

@@ -169,8 +169,7 @@ class Trainer:
             while self.step < batches.steps:
                 self.processes.beat(f"{phase.name}, epoch {self.epoch + 1}, step {self.step + 1} of {batches.steps}")
                 self._set_schedule(phase, self.epoch + self.step / batches.steps)
-                micro = {m: next(items) for m in mine}
-                micro = {m: (feats, classes[labels]) for m, (feats, labels) in micro.items()}
+                micro = {m: (feats, classes[labels]) for m, (feats, labels) in zip(mine, items, strict=False)}
                 outcome = self._train_step(micro, n)
                 shown = outcome.loss, outcome.accuracy, self.rate, self.loss.margin, loader.data_wait
                 bar.step(phase.batch_size, *shown)
@@ -193,7 +192,7 @@ class Trainer:
         seeds = {m: int(draw.integers(1 << 63)) for m, draw in zip(micro, draws, strict=True)}
         asked = self.stopping is not None and self.stopping.reason is not None
         due = self.processes.first and time.monotonic() - self.clock > 60 * self.resources.checkpoint_minutes
-        where = f"epoch {self.epoch + 1}, step {self.step}"
+        where = f"epoch {self.epoch + 1}, step {self.step + 1}"
         outcome = self.update(micro, seeds, [float(asked), float(due)], where)
         if self.average is not None:
             self.average.update(self.network)
@@ -245,8 +244,9 @@ class Trainer:
     def _stop(self) -> bool:
         if self.processes.first:
             phase = self.config.phases[self.phase]
-            place = f"{phase.name}, epoch {self.epoch + 1} of {phase.epochs}, step {self.step}"
-            mark(self.folder, f"{place}: stopped by {self.stopping.reason or 'another process'}")
+            epoch, step = (self.epoch + 1, f"step {self.step}") if self.step else (self.epoch, "done")
+            by = self.stopping.reason or "another process"
+            mark(self.folder, f"{phase.name}, epoch {epoch} of {phase.epochs}, {step}: stopped by {by}")
         self.monitor.close()
         return False
 
@@ -266,8 +266,9 @@ class Trainer:
     def _resume(self) -> bool:
         """Take up from the newest checkpoint, if there is one."""
         folders = [self._folder(phase) / "checkpoints" for phase in self.config.phases]
-        saved = checkpoint.latest(folders, lambda saved: state.check(self, saved))
-        if saved is None:
+        others = set(self.folder.glob("phases/*/checkpoints")) - set(folders)  # which are told and refused
+        saved = checkpoint.latest([*sorted(others), *folders], lambda saved: state.check(self, saved))
+        if not state.all_have(self, saved):
             return False
         self.phase, self.epoch = saved["phase"], saved["epoch"]
         self.head.select(saved["head"]["speakers"])

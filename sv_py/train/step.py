@@ -88,18 +88,15 @@ class Step:
         self, batches: Mapping[int, Batch], losses: Tensor, correct: Tensor, signals: list[float], where: str
     ) -> Outcome:
         rows = self.head.row_gradient()
-        squared = torch.zeros((), dtype=torch.float64, device=losses.device)
-        if rows is not None and (self.processes.first or self.head.shards.count > 1):
-            squared = torch.linalg.vector_norm(rows).double() ** 2
         finite = losses.isfinite()
-        said = torch.tensor(signals, dtype=torch.float64, device=losses.device)
-        sums = torch.stack((losses.sum(), correct.sum(), (~finite).sum().double(), squared))
-        loss, accuracy, wrong, squared, *signals = self.processes.sum(torch.cat((sums, said))).tolist()
+        said = [losses.new_full((), value) for value in signals]  # no copy: it would wait for the GPU once more
+        sums = torch.stack((losses.sum(), correct.sum(), (~finite).sum().double(), self._squares(rows, losses), *said))
+        loss, accuracy, wrong, squares, *signals = self.processes.sum(sums).tolist()
         loss, accuracy = loss / self.micro_batches, accuracy / self.micro_batches
         if wrong:
             raise self._refusal(f"the loss is {loss} in {where}", batches, finite.tolist())
         scale = self.precision.loss_scale
-        length = (torch.linalg.vector_norm(self.gradients.flat).double().item() ** 2 + squared) ** 0.5 / scale
+        length = squares**0.5 / scale
         known = length < float("inf")
         if not self.precision.step_was(known):
             if not known:
@@ -108,6 +105,13 @@ class Step:
             for optimizer in self.optimizers.values():
                 optimizer.step()
         return Outcome(loss, accuracy, length, signals)
+
+    def _squares(self, rows: Tensor | None, like: Tensor) -> Tensor:
+        """The part of the gradient's squared length that this process tells: (), of type and device ``like``."""
+        mine = [self.gradients.flat] if self.processes.first else []
+        if rows is not None and (self.processes.first or self.head.shards.count > 1):
+            mine.append(rows)
+        return sum((torch.linalg.vector_norm(part).to(like) ** 2 for part in mine), like.new_zeros(()))
 
     def _scale_gradients(self, rows: Tensor | None, factor: float, scale: float) -> None:
         if factor != scale:

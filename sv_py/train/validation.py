@@ -27,8 +27,9 @@ class Validation:
     """``validation(network, head, phase, processes)`` -> ``dev_eer`` and ``dev_min_dcf``, by cosine over ``trials``.
 
     With ``valid``, utterances of training speakers that do not train, also ``valid_loss`` and ``valid_accuracy``: of
-    one crop from the middle of each, among all classes, with the margins as they stand. Speakers without a row in the
-    head are left out; if no one is left, so are both numbers. ``workers`` read those crops ahead.
+    one crop from the middle of each, among all classes, with the phase's full margins, by which epochs compare
+    while margins grow. Speakers without a row in the head are left out; if no one is left, so are both numbers.
+    ``workers`` read those crops ahead.
 
     Processes share out the network's work; all get the same numbers, which have the same bits for any number of them.
     Network and head are left in evaluation mode. Raises InputError for unknown utterances in the trials.
@@ -73,6 +74,7 @@ class Validation:
     def _losses(self, network: Backbone, head: Head, phase: Phase, processes: Processes) -> dict[str, float]:
         place = {name: k for k, name in enumerate(head.speakers)}
         places = torch.tensor([place.get(name, -1) for name in self.valid.speakers])
+        head.loss.set_margins(1.0, **phase.margins)  # those of training are set in every step
         rows = np.flatnonzero(places.numpy()[self.valid.table.speaker] >= 0)
         if not len(rows):
             return {}

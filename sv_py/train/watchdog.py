@@ -17,6 +17,7 @@ from sv_py.log import logger
 
 _ANSWER = timedelta(seconds=20)  # how long the store may take
 _FAREWELL = 10  # seconds that this process may be slower than the one that keeps the store
+_GAP = 5  # intervals without a look around
 
 
 class Watchdog:
@@ -41,6 +42,7 @@ class Watchdog:
 
     def stop(self) -> None:
         """Watch no longer."""
+        self.beat("end")
         self._stopped.set()
 
     def beat(self, what: str) -> None:
@@ -59,10 +61,13 @@ class Watchdog:
 
     def _watch(self) -> None:
         try:
+            looked = time.monotonic()
             while not self._stopped.wait(self._interval):
+                looked, before = time.monotonic(), looked
+                if looked - before > _GAP * self._interval:  # it was stopped, as batch systems suspend jobs
+                    self._since = looked
                 self._write()
-                if self._idle > self._timeout:
-                    reason = self._find()
+                if self._idle > self._timeout and (reason := self._find()):
                     if self._store.add("ends", 1) == 1:  # one process says it for all
                         logger.error("%s", reason)
                     self._end()
@@ -85,11 +90,13 @@ class Watchdog:
         return [json.loads(self._store.get(str(rank))) for rank in range(self._count)]
 
     def _find(self) -> str:
-        """Whom all wait for. Those that run have written meanwhile."""
+        """Whom all wait for; nobody, if it was worth the waiting. Those that run have written meanwhile."""
         before = self._read()
         for _ in range(3):
             time.sleep(self._interval)
             self._write()
+        if self._idle <= self._timeout:
+            return ""
         states = self._read()
         silent = [rank for rank, state in enumerate(states) if state["writes"] == before[rank]["writes"]]
         meetings = [state["meetings"] for state in states]

@@ -1,7 +1,8 @@
 """Trainings in float64 in 1, 2, 3 and 4 processes, with every head: ``python distributed_job.py <folder>``.
 
 Writes <folder>/found.pt: what each process finds, by the name of the training, such as "of2", and the kind of head.
-Trainings that three processes begin and do not end, "stopped", go on in 1, 2 and 3, as "on1" and so forth.
+Trainings that three processes begin and do not end, "stopped", go on in 1, 2 and 3, as "on1" and so forth. Of two
+processes, "apart", only the first sees what they left.
 """
 
 import shutil
@@ -102,6 +103,11 @@ def with_heads(
     return found
 
 
+def apart(folder: Path, processes: Processes, data: FeatureSet) -> dict:
+    """What `with_heads` gives if the folder of the first process is not that of the second."""
+    return with_heads(folder, processes, data, "stopped" if processes.first else "elsewhere", RESUMED[:1])
+
+
 def main() -> None:
     """Forks of this process, in which torch has not computed yet, begin at once."""
     torch.set_num_threads(1)
@@ -109,6 +115,7 @@ def main() -> None:
     data = open_set(make_data(folder / "data"), from_dict(settings(), ""))
     found = {f"of{n}": run_ranks(folder, n, with_heads, data, f"of{n}", kinds) for n, kinds in TRAININGS.items()}
     found["stopped"] = run_ranks(folder, 3, with_heads, data, "stopped", RESUMED, STOPPED)
+    found["apart"] = run_ranks(folder, 2, apart, data)
     for n in (1, 2, 3):
         shutil.copytree(folder / "stopped", folder / f"on{n}")
         found[f"on{n}"] = run_ranks(folder, n, with_heads, data, f"on{n}", RESUMED)

@@ -1,8 +1,10 @@
 """A process that does nothing but meet the others: ``python -m launch_job <minutes> <step> <kind of death>``.
 
-The second of them meets with the death at that step: "hang", or "fail" with status 3. Each prints its pid at first.
+The second of them meets with the death at that step: "hang", "fail" with status 3, "refuse" with an InputError, or
+"crash". Each prints its pid at first.
 """
 
+import itertools
 import os
 import sys
 import time
@@ -10,6 +12,7 @@ import time
 import torch
 
 from sv_py import log
+from sv_py.cli import InputError, command
 from sv_py.train.distributed import connect
 
 
@@ -17,20 +20,27 @@ def main() -> None:
     """Meet until the death."""
     minutes, last, how = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     log.setup()
-    processes = connect(torch.device("cpu"), minutes)
-    print(f"rank {processes.rank} of {processes.count}: pid {os.getpid()}, {processes.texts(['ä' * processes.rank])}")
-    sys.stdout.flush()
-    step = 0
-    while True:
-        processes.beat(f"step {step}")
-        if processes.rank == 1 and step == last:
-            if how == "fail":
-                sys.exit(3)
-            time.sleep(600)
-        processes.sum(torch.ones(2))
-        step += 1
-        time.sleep(0.05)
+    with connect("cpu", minutes) as processes:
+        said = processes.texts(["ä" * processes.rank])
+        print(f"rank {processes.rank} of {processes.count}: pid {os.getpid()}, {said}", flush=True)
+        for step in itertools.count():
+            processes.beat(f"step {step}")
+            if processes.rank == 1 and step == last:
+                die(how)
+            processes.sum_async(torch.ones(2)).wait()
+            time.sleep(0.05)
+
+
+def die(how: str) -> None:
+    """End, or never go on."""
+    if how == "fail":
+        sys.exit(3)
+    elif how == "refuse":
+        raise InputError("data/x: it cannot be read")
+    elif how == "crash":
+        raise ZeroDivisionError
+    time.sleep(600)
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -32,7 +32,7 @@ def _be_rank(rank: int, count: int, port: int, folder: Path, function: Callable,
     torch.set_num_threads(1)
     variables = {"RANK": rank, "WORLD_SIZE": count, "LOCAL_RANK": rank, "MASTER_PORT": port}
     os.environ |= {name: str(value) for name, value in variables.items()} | {"MASTER_ADDR": "127.0.0.1"}
-    processes = connect(torch.device("cpu"), 1.0)
+    processes = connect("cpu", 1.0)
     found = function(folder, processes, *arguments)
     torch.save(found, folder / f"rank{rank}.pt")
     processes.close()

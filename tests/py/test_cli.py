@@ -45,6 +45,12 @@ def test_a_bug_shows_its_traceback():
     assert done.returncode == 1 and "Traceback" in done.stderr
 
 
+def test_after_a_bug_nothing_of_torch_is_waited_for():
+    late = "import atexit, sys, types; sys.modules['torch'] = types; atexit.register(print, 'late')"
+    done = end_of(f"{late}; raise ZeroDivisionError")
+    assert (done.returncode, done.stdout) == (1, "") and "ZeroDivisionError" in done.stderr
+
+
 def test_what_was_printed_before_the_end_is_not_lost():
     assert end_of("import sys, types; sys.modules['torch'] = types; print('x' * 100000)").stdout == "x" * 100000 + "\n"
 

@@ -63,6 +63,12 @@ def test_all_stop_after_the_same_step_when_one_is_asked_to(found, kind):
         assert not process[kind]["done"] and process[kind]["place"] == [1, STOPPED + 1 - STEPS]
 
 
+def test_processes_that_do_not_see_one_folder_do_not_train(found):
+    for process in found["apart"]:
+        message = f"different checkpoints there (phase 1, epoch 2, step {STOPPED + 2 - STEPS}; none)"
+        assert message in process[RESUMED[0]]
+
+
 def test_micro_batches_that_cannot_be_shared_out_are_an_error(found):
     for process in found["of7"]:
         assert "phases.0: batch_size 12 and micro_batch 2 make 6 micro-batches" in process["full"]
@@ -73,7 +79,7 @@ def test_micro_batches_that_cannot_be_shared_out_are_an_error(found):
 
 def test_one_process_alone_needs_no_others(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    alone = connect(torch.device("cpu"))
+    alone = connect("cpu")
     assert (alone.rank, alone.count, alone.first) == (0, 1, True)
     values = torch.ones(2)
     assert alone.sum(values) is values and alone.sum_async(values) is None
@@ -98,4 +104,4 @@ def test_variables_that_do_not_tell_who_the_others_are_are_an_error(monkeypatch,
     for name, value in {"WORLD_SIZE": "2", **variables}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match=message):
-        connect(torch.device("cpu"))
+        connect("cpu")

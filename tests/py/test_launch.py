@@ -79,6 +79,14 @@ def test_one_that_fails_ends_all_and_its_status_is_that_of_all(start, tmp_path):
     assert re.search(r"launch: rank 1 \(pid \d+\) ended with status 3", (tmp_path / "log").read_text())
 
 
+@pytest.mark.parametrize(("how", "told"), [("refuse", "error: data/x: it cannot"), ("crash", "ZeroDivisionError")])
+def test_why_one_fails_is_told_before_what_the_others_lack(start, tmp_path, how, told):
+    assert start(*LAUNCH, "launch_job", 10, 2, how).wait(120) == 1
+    *_, why, lost, named = (tmp_path / "log").read_text().splitlines()
+    assert told in why and re.search(r"error: rank 0 lost the others: .*peer", lost)
+    assert re.search(r"launch: rank 1 \(pid \d+\) ended with status 1; all were stopped", named)
+
+
 def test_of_one_that_hangs_the_others_say_where_and_end(start, tmp_path):
     process = start(*LAUNCH, "launch_job", 0.05, 3, "hang")
     assert process.wait(120) == 1

@@ -94,7 +94,13 @@ def test_wespeakers_large_margin_fine_tuning():
 
 
 def test_zhaws_rate_stays_as_it_is():
-    assert set(rates(Rate(peak=3e-4, final=3e-4, warmup=0, decay="constant"), 32)) == {3e-4}
+    assert set(rates(Rate(peak=3e-4, warmup=0, decay="constant"), 32)) == {3e-4}
+
+
+def test_a_constant_rate_has_no_final_one_to_be_above():
+    assert set(rates(Rate(peak=1e-5, warmup=0, decay="constant"), 3)) == {1e-5}
+    with pytest.raises(InputError, match="0 < final <= peak"):
+        Rate(peak=0.0, decay="constant")
 
 
 @pytest.mark.parametrize(

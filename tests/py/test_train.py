@@ -182,6 +182,53 @@ def test_every_loss_trains_and_is_resumed_with_all_its_parameters(config_file, d
     assert epochs[-1]["accuracy"] > 0.4
 
 
+@pytest.mark.parametrize("change", ["an utterance fewer", "another length"])
+def test_checkpoints_made_with_other_utterances_of_the_same_speakers_are_refused(
+    config_file, data_dir, undisturbed, tmp_path, change
+):
+    shutil.copytree(data_dir, tmp_path / "data", ignore=shutil.ignore_patterns(".table"))
+    for name in ("feats.scp", "utt2spk", "utt2num_frames"):
+        lines = (tmp_path / "data" / name).read_text().splitlines()
+        if change == "an utterance fewer":
+            del lines[0]
+        elif name == "utt2num_frames":
+            lines[0] = "spk0-utt0 29"
+        write_lines(tmp_path / "data" / name, lines)
+    exp = Path(shutil.copytree(undisturbed, tmp_path / "exp"))
+    with pytest.raises(InputError, match="were made with another utterances: take another --tag"):
+        trainer(load(config_file), tmp_path / "data", exp).run()
+
+
+def test_checkpoints_of_phases_that_had_other_names_are_refused(config_file, data_dir, undisturbed, tmp_path):
+    exp = Path(shutil.copytree(undisturbed, tmp_path / "exp"))
+    before = {path: path.stat().st_mtime_ns for path in exp.rglob("*.pt")}
+    config = load(config_file, ["phases.0.name=one", "phases.1.name=two"])
+    with pytest.raises(InputError, match="were made with another phases"):
+        trainer(config, data_dir, exp).run()
+    assert {path: path.stat().st_mtime_ns for path in exp.rglob("*.pt")} == before
+
+
+class AfterSteps:
+    """A request to stop after so many steps."""
+
+    def __init__(self, steps: int):
+        self.left = steps
+
+    @property
+    def reason(self) -> str | None:
+        self.left -= 1
+        return None if self.left > 0 else "the test"
+
+
+def test_stopped_at_the_end_of_a_phase_it_says_so_and_goes_on_to_the_same_bits(
+    config_file, data_dir, undisturbed, tmp_path
+):
+    assert not trainer(load(config_file), data_dir, tmp_path).run(AfterSteps(2 * 15))
+    assert (tmp_path / "unfinished").read_text() == "first, epoch 2 of 2, done: stopped by the test\n"
+    assert trainer(load(config_file), data_dir, tmp_path).run(AfterSteps(1000))
+    assert (tmp_path / "final.pt").read_bytes() == (undisturbed / "final.pt").read_bytes()
+
+
 def test_the_checkpoints_of_an_earlier_version_are_refused(config_file, data_dir, undisturbed, tmp_path):
     exp = Path(shutil.copytree(undisturbed, tmp_path / "exp"))
     checkpoints = list(exp.glob("phases/*/checkpoints/*.pt"))
@@ -197,7 +244,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(config_file, data_d
     ours = trainer(load(config_file), data_dir, tmp_path)
     with torch.no_grad():
         ours.head.rows.fill_(float("nan"))
-    with pytest.raises(InputError, match="loss is nan in epoch 1, step 0"):
+    with pytest.raises(InputError, match="loss is nan in epoch 1, step 1"):
         ours.run()
     assert set(torch.load(tmp_path / "non_finite_batch.pt", weights_only=True)) == {"feats", "labels"}
 
@@ -214,6 +261,15 @@ def test_crops_of_fewer_frames_than_the_network_takes_are_an_error_before_traini
     with pytest.raises(InputError, match=r"phases\.1\.crop: xvector takes 15 frames or more, not 14"):
         trainer(config, data_dir, tmp_path)
     trainer(load(config_file, ["model={name: xvector}", "phases.1.crop=[15, 20]"]), data_dir, tmp_path)
+
+
+def test_a_warm_up_or_ramp_that_the_phase_does_not_see_the_end_of_is_warned_of(config_file, data_dir, tmp_path, caplog):
+    trainer(load(config_file), data_dir, tmp_path)
+    assert "lasts until" not in caplog.text
+    overrides = ["phases.0.rate.warmup=3", "phases.1.margin_ramp=[1, 9]"]
+    trainer(load(config_file, overrides), data_dir, tmp_path)
+    assert "phases.0.rate.warmup: lasts until epoch 3, and the phase has 2" in caplog.text
+    assert "phases.1.margin_ramp: lasts until epoch 9, and the phase has 2" in caplog.text
 
 
 @pytest.mark.parametrize(

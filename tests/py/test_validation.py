@@ -93,10 +93,11 @@ def crops_of(made, rows, length=40):
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_the_loss_is_that_of_one_crop_of_each_utterance_with_the_margins_as_they_stand(tmp_path, share):
+def test_the_loss_is_that_of_one_crop_of_each_utterance_with_full_margins_even_while_they_grow(tmp_path, share):
     made, of_head = validation(tmp_path), head()
     of_head.loss.set_margins(share)
-    found = numbers(made, of_head, phase_of(mask=Mask(time=20)))
+    found = numbers(made, of_head, phase_of(mask=Mask(time=20), margin=0.3))
+    of_head.loss.set_margins(1.0, margin=0.3)
     with torch.no_grad():
         labels = torch.tensor([CLASSES.index(utt.split("-")[0]) for utt in VALID])
         loss, correct = of_head(crops_of(made, range(9)), labels)

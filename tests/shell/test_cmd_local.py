@@ -235,6 +235,17 @@ def test_a_signal_ends_all_processes_of_all_jobs(marked, tmp_path, name, code):
     assert not (tmp_path / "3.log").exists()
 
 
+def test_jobs_end_with_a_dispatcher_whose_messages_nobody_reads(marked, tmp_path):
+    process = marked("x.log", "bash", "-c", "sleep 60; sleep 60")
+    wait_until(lambda: (tmp_path / "x.log").exists() and len(marked.alive()) >= 5)
+    process.stderr.close()
+    process.stderr = None  # nor the fixture
+    process.terminate()
+    process.wait(timeout=20)
+    wait_until(lambda: not marked.alive())
+    assert "# Ended (code 143)" in (tmp_path / "x.log").read_text()
+
+
 def test_a_job_deaf_to_term_is_killed_after_a_time_of_grace(marked, tmp_path):
     process = marked("--grace", 2, "x.log", "bash", "-c", "trap '' TERM; sleep 60; sleep 60")
     wait_until(lambda: (tmp_path / "x.log").exists() and len(marked.alive()) >= 5)
