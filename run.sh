@@ -4,7 +4,7 @@
 # egs/*/*/run.sh are other choices of its options. Without --stage it goes on where it stopped.
 #
 # Usage: ./run.sh [options]
-#  e.g.: ./run.sh --config conf/resnet34_mini.yaml --set phases.0.epochs=10 --tag resnet34_10
+#  e.g.: ./run.sh --config conf/resnet34.yaml --set phases.0.epochs=10 --tag resnet34_10
 #        ./run.sh --train-set /corpora/kaldi/train --test-sets "data/mini_test /corpora/kaldi/eval" --tag mine
 set -euo pipefail
 
@@ -53,8 +53,8 @@ gpu=${gpu:-$(count_gpus)}
 check_tag "$tag"
 check_range --stage "${stage:-0}" 0 9
 check_range --nj "$nj" 1 100000
-check_gpus "$gpu"
 check_range --num-processes "$num_processes" 1 1024
+check_gpus "$gpu" "$num_processes"
 check_range --num-threads "$num_threads" 0 1024
 check_range --num-workers "$num_workers" 0 1024
 if [ -n "$model" ]; then

@@ -125,6 +125,21 @@ def check_sets(config: Config, sets: Iterable[str], source: str) -> None:
         raise InputError(f"no phase trains on the set {role} (phases.N.sets)", source)
 
 
+def check_shares(config: Config, processes: int) -> None:
+    """Raise InputError if the micro-batches of a phase's step cannot be shared out among so many processes.
+
+    A head that is divided among them has them go in step, each with one micro-batch at a time.
+    """
+    for i, phase in enumerate(config.phases):
+        n = phase.micro_batches
+        sizes = f"batch_size {phase.batch_size} and micro_batch {phase.micro_batch} make {n} micro-batches of a step"
+        if n < processes:
+            advice = f"micro_batch {phase.batch_size // processes} or less makes enough"
+            raise InputError(f"phases.{i}: {sizes}, too few for {processes} processes: {advice}")
+        if config.head.name == "sharded" and n % processes:
+            raise InputError(f"phases.{i}: {sizes}, and the sharded head needs a multiple of its {processes} processes")
+
+
 def dump(config: Config, keys: tuple[str, ...] | None = None) -> str:
     """YAML text of the whole configuration, or of the values of some dotted keys."""
     values = to_dict(config) if keys is None else {key: lookup(config, key) for key in keys}
@@ -351,11 +366,13 @@ def main() -> None:
     parser.add_argument(
         "--training-sets", nargs="+", choices=ROLES, default=["train"], help="with --augment-set: roles that have data"
     )
+    parser.add_argument("--processes", type=int, default=1, help="check that so many can share out every step")
     parser.add_argument("--out", help="write the resolved YAML here instead of to stdout")
     parser.add_argument("--sections", help="also write the keys that each stage depends on to files in this folder")
     parser.add_argument("--get", nargs="+", metavar="KEY", help="print only these values, on one line")
     args = parser.parse_args()
     config = load(args.yaml, args.set)
+    check_shares(config, args.processes)
     if args.augment_set is not None:
         check_training(config, args.augment_set, args.yaml, args.training_sets)
     if args.get:

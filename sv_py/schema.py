@@ -90,7 +90,7 @@ class Rate:
     """Learning rate by samples seen: linear warm-up to ``peak``, times a decay to ``final``."""
 
     peak: float = 0.1  # the highest rate
-    final: float = 1e-4  # the rate at the end of the phase; of steps, the rate below which none leads
+    final: float = 1e-4  # the rate at the end of the phase; of steps, the rate below which none leads; not of constant
     warmup: float = 1.0  # length of the warm-up in epochs
     decay: str = "exponential"  # exponential | cosine | step | constant
     hold: float = 0.0  # epochs before the decay begins; 0: the warm-up is a part of it

@@ -16,9 +16,10 @@ check_range() {
   if [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then _fail "$1 is $3 to $4, not $2"; fi
 }
 
-# check_gpus N: as many are here, if jobs run here; of other machines their queue knows.
+# check_gpus N PROCESSES: as many are here, if jobs run here; of other machines their queue knows.
 check_gpus() {
   [ "$1" -ge 0 ] || _fail "--gpu is 0 or more, not $1"
+  [ "$1" -eq 0 ] || [ "$2" -eq 1 ] || _fail "--num-processes is for CPUs: --gpu 0; with --gpu $1 there is one for each GPU"
   if [ "$1" -gt 0 ] && [[ $cuda_cmd == cmd_local.sh* ]]; then (. "$SV_ROOT/utils/gpu_leases.sh"; gpu=$1 find_devices) || exit 1; fi
 }
 
@@ -122,7 +123,8 @@ check_config() {
     yaml=${yaml:-$new/model.yaml}
   fi
   if [ -n "$train_set" ]; then
-    options+=(--augment-set ${augment_set[@]+"${augment_set[@]}"} --training-sets train ${extra_train_set:+extra})
+    options+=(--augment-set ${augment_set[@]+"${augment_set[@]}"} --training-sets train ${extra_train_set:+extra}
+      --processes $((gpu > 0 ? gpu : num_processes)))
   fi
   python -m sv_py.config "$yaml" ${options[@]+"${options[@]}"} --out "$new/config.yaml" --sections "$new/sections"
   if [ -n "$model" ]; then check_model "$yaml" "$new"; fi
@@ -154,7 +156,10 @@ check_model() {
 install_config() {
   local file
   mkdir -p "$2/.done/sections" "$2/log"
-  if [ "$restart" = true ]; then find "$2/.done" -maxdepth 1 -type f -delete; fi
+  if [ "$restart" = true ]; then
+    find "$2/.done" -maxdepth 1 -type f -delete
+    if [ "${stage:-0}" -le 3 ]; then rm -rf "$2"/data/*/.done; fi
+  fi
   for file in "$1"/sections/*; do install_file "$file" "$2/.done/sections/$(basename "$file")"; done
   install_file "$1/config.yaml" "$2/config.yaml"
   rm -r "$1"

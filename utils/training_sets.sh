@@ -13,7 +13,7 @@ find_sets() {
     ${augment_dirs[@]+"${augment_dirs[@]}"} | awk '!seen[$0]++')
   check_dirs "${dirs[@]}"
   for dir in ${extra_dirs[@]+"${extra_dirs[@]}"}; do
-    [[ " ${train_dirs[*]} " != *" $dir "* ]] || _fail "$dir is in --train-set and in --extra-train-set"
+    [[ " ${train_dirs[*]%/} " != *" ${dir%/} "* ]] || _fail "$dir is in --train-set and in --extra-train-set"
   done
   train=$(combined_dir ${train_dirs[@]+"${train_dirs[@]}"})
   extra=$(combined_dir ${extra_dirs[@]+"${extra_dirs[@]}"})

@@ -1,14 +1,13 @@
 """One table of several experiments: a column each, a row per trial list and metric, and what differs between them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sv_py.cli import InputError
 from sv_py.io.text import read_lines, read_table
-from sv_py.schema import ROLES
 
 Row = tuple[str, list[str]]
 
@@ -32,7 +31,7 @@ def read_experiment(folder: Path, config: dict) -> Experiment:
         results = json.loads(path.read_text())
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON: {error}", path, error.lineno) from None
-    return Experiment(folder.name, results, dict(_flatten(config, "")), dict(_facts(folder)))
+    return Experiment(folder.name, results, dict(_flatten(config, "")), dict(_facts(folder, config)))
 
 
 def compare(experiments: list[Experiment]) -> list[Row]:
@@ -90,23 +89,24 @@ def _of_one(key: str, configs: list[dict[str, Any]]) -> bool:
     return bool(args) and any(f"{part}.name" not in config for config in configs)
 
 
-def _facts(folder: Path) -> Iterator[tuple[str, str]]:
+def _facts(folder: Path, config: dict) -> Iterator[tuple[str, str]]:
+    roles = dict.fromkeys(role for phase in config.get("phases", []) for role in phase.get("sets", ["train"]))
     model = folder / "model.json"
     if model.is_file():
         yield "parameters", f"{json.loads(model.read_text())['parameters']:,}"
-    if utt2spk := _trained_on(folder, "utt2spk"):
+    if utt2spk := _table_of(folder, roles, "utt2spk"):
         yield "training speakers", f"{len(set(utt2spk.values())):,}"
         yield "training utterances", f"{len(utt2spk):,}"
-    if utt2dur := _trained_on(folder, "utt2dur"):
+    if utt2dur := _table_of(folder, roles, "utt2dur"):
         yield "training hours", f"{sum(map(float, utt2dur.values())) / 3600:.2f}"
     epochs = [json.loads(line) for path in sorted(folder.glob("phases/*/metrics.jsonl")) for line in read_lines(path)]
     if epochs:
         yield "training time", f"{sum(epoch['seconds'] for epoch in epochs) / 60:.1f} min"
 
 
-def _trained_on(folder: Path, table: str) -> dict[str, str]:
-    """A table of all training sets of an experiment."""
-    paths = [folder / "data" / role / table for role in ROLES]
+def _table_of(folder: Path, roles: Iterable[str], table: str) -> dict[str, str]:
+    """A table of those training sets of an experiment that its phases train on."""
+    paths = [folder / "data" / role / table for role in roles]
     return {utt: value for path in paths if path.is_file() for utt, value in read_table(path, columns=2).items()}
 
 

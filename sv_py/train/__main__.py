@@ -60,6 +60,8 @@ def _train(args, processes, stopping: Stopping) -> None:
     bindings = parse_bindings(args.augment_set)
     dirs = {"train": args.train_dir} | ({"extra": args.extra_dir} if args.extra_dir else {})
     check_sets(config, dirs, str(args.config))
+    if args.restart == "true" and args.init and args.init.resolve().is_relative_to(args.exp_dir.resolve()):
+        raise InputError("--restart true would discard it: --init takes a copy that lies elsewhere", args.init)
     if not args.valid_dir and any(phase.result.by == "valid_loss" for phase in config.phases):
         raise InputError("phases.N.result.by: valid_loss needs utterances held out: --valid-dir", args.config)
     sets = {role: open_set(folder, config) for role, folder in dirs.items()}

@@ -1,17 +1,18 @@
 """What is told of an experiment before anything is trained."""
 
 from sv_py.cli import InputError
+from sv_py.config import check_shares
 from sv_py.log import logger
 from sv_py.losses.head import Head
 from sv_py.models.backbone import Backbone
 from sv_py.schema import Config
-from sv_py.train.distributed import Processes, check_shares
+from sv_py.train.distributed import Processes
 from sv_py.train.initial import freeze
 
 
 def check_phases(config: Config, network: Backbone, head: Head, processes: Processes) -> None:
     """Raise InputError for phases that network, head or processes cannot do; warn of those that end too early."""
-    check_shares(config.phases, processes.count, head.shards.count)
+    check_shares(config, processes.count)
     for i, phase in enumerate(config.phases):
         least, crop = network.min_frames, phase.crop_range[0]
         if phase.micro_size < 2:

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from sv_py.cli import InputError
 from sv_py.log import logger
-from sv_py.schema import Phase
 from sv_py.train.model import open_device
 from sv_py.train.watchdog import Watchdog
 
@@ -153,21 +152,6 @@ def connect(device: str, timeout_minutes: float = 30.0) -> Processes:
         logger.setLevel(logging.WARNING)  # the first process speaks for all
     watchdog.start()
     return Ranks(place, rank, count, watchdog)
-
-
-def check_shares(phases: Sequence[Phase], count: int, shards: int) -> None:
-    """Raise InputError if the micro-batches of a phase's step cannot be shared out among ``count`` processes.
-
-    A head that is divided into ``shards`` has the processes go in step, each with one micro-batch at a time.
-    """
-    for i, phase in enumerate(phases):
-        n = phase.micro_batches
-        sizes = f"batch_size {phase.batch_size} and micro_batch {phase.micro_batch} make {n} micro-batches of a step"
-        if n < count:
-            advice = f"micro_batch {phase.batch_size // count} or less makes enough"
-            raise InputError(f"phases.{i}: {sizes}, too few for {count} processes: {advice}")
-        if shards > 1 and n % shards:
-            raise InputError(f"phases.{i}: {sizes}, and the sharded head needs a multiple of its {shards} processes")
 
 
 def _numbers(variables: Mapping[str, str]) -> tuple[int, int, int]:

@@ -220,8 +220,7 @@ class Trainer:
         self.unreadable[:] = self.processes.texts(self.unreadable)
         if self.unreadable:
             numbers |= {"unreadable": len(self.unreadable)}
-        numbers |= {"seconds": round(self.seconds + time.monotonic() - clock, 1)}
-        self.history.append(numbers)
+        self.history.append(numbers | {"seconds": round(self.seconds + time.monotonic() - clock, 1)})
         model = state.model(self, network)
         if self.processes.first:
             files.save(self._history(), model)

@@ -85,8 +85,12 @@ def test_facts_come_from_the_experiments_own_files(tmp_path):
     (extra / "utt2spk").write_text("a-3 a\nc-1 c\n")
     (extra / "utt2dur").write_text("a-3 1800\nc-1 900\n")
     (tmp_path / "model.json").write_text('{"parameters": 1234567}')
-    experiment = read_experiment(tmp_path, {"phases": [{"epochs": 3, "margin_ramp": [1, 2]}]})
+    phase = {"epochs": 3, "margin_ramp": [1, 2]}
+    experiment = read_experiment(tmp_path, {"phases": [phase, {"epochs": 1, "sets": ["train", "extra"]}]})
     assert experiment.facts == {
         "parameters": "1,234,567", "training speakers": "3", "training utterances": "5", "training hours": "2.75",
     }  # fmt: skip
-    assert experiment.config == {"phases.0.epochs": 3, "phases.0.margin_ramp": [1, 2]}
+    assert experiment.config["phases.0.margin_ramp"] == [1, 2] and experiment.config["phases.0.epochs"] == 3
+    for sets, speakers in ((["extra"], "2"), (["train"], "2")):
+        assert read_experiment(tmp_path, {"phases": [{"sets": sets}]}).facts["training speakers"] == speakers
+    assert read_experiment(tmp_path, {"phases": [phase]}).facts["training utterances"] == "3"

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from sv_py.cli import InputError
-from sv_py.config import check_training, dump, from_dict, load, lookup, read_values, to_dict
+from sv_py.config import check_shares, check_training, dump, from_dict, load, lookup, read_values, to_dict
 
 GOOD = """\
 model:
@@ -413,11 +413,31 @@ def test_a_margin_or_head_that_does_not_fit_is_named(write, overrides, expected)
     assert expected in str(error.value)
 
 
+def test_the_loss_on_held_out_utterances_is_of_speakers_who_have_a_row_in_the_phases_head(write):
+    by_loss = ["hold_out.valid_share=0.1", "phases.1.result.by=valid_loss", "phases.1.sets=[extra]"]
+    load(write(GOOD), by_loss)  # the rows of the phase before are still there
+    with pytest.raises(InputError, match=r"phases\.1\.result\.by: valid_loss is of the set train, whose speakers"):
+        load(write(GOOD), [*by_loss, "phases.1.speakers=own"])
+    load(write(GOOD), [*by_loss, "phases.1.speakers=own", "data.shared_speakers=merge"])
+
+
 def test_any_loss_with_margins_may_have_a_ramp_and_one_with_a_margin_another(write):
     for name in ("aam_softmax", "am_softmax", "margin_softmax", "sphereface2"):
         assert load(write(GOOD), [f"loss.name={name}"]).phases[1].margin_ramp
     for name in ("aam_softmax", "am_softmax", "sphereface2"):
         assert load(write(GOOD), [f"loss.name={name}", "phases.0.margin=0.5"]).phases[0].margin == 0.5
+
+
+def test_every_process_needs_a_micro_batch_of_a_step(write):
+    config = load(write(GOOD), ["phases.0.batch_size=64", "phases.0.micro_batch=16", "phases.1.micro_batch=16"])
+    for processes in (1, 3, 4):
+        check_shares(config, processes)
+    with pytest.raises(InputError, match=r"phases\.0: .* make 4 micro-batches of a step, too few for 5 processes"):
+        check_shares(config, 5)
+    config = load(write(GOOD), ["phases.0.micro_batch=16", "phases.1.micro_batch=16", "head.name=sharded"])
+    check_shares(config, 2)
+    with pytest.raises(InputError, match=r"phases\.0: .*needs a multiple of its 3 processes"):
+        check_shares(config, 3)
 
 
 @pytest.mark.parametrize("preset", [QUIET, "waveform: [{name: noise}]\n"])

@@ -65,7 +65,7 @@ def test_all_stop_after_the_same_step_when_one_is_asked_to(found, kind):
 
 def test_processes_that_do_not_see_one_folder_do_not_train(found):
     for process in found["apart"]:
-        message = f"different checkpoints there (phase 1, epoch 2, step {STOPPED + 2 - STEPS}; none)"
+        message = f"different checkpoints there (phase 1, epoch 2, step {STOPPED + 1 - STEPS}; none)"
         assert message in process[RESUMED[0]]
 
 

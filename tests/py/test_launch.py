@@ -96,6 +96,36 @@ def test_of_one_that_hangs_the_others_say_where_and_end(start, tmp_path):
     assert "launch_job.py" in log and log.count("the others wait") == 1
 
 
+# Goes on when the watchdog has become impatient; then waits for a line on stdin, and goes on again.
+SLOW = """
+import sys, time
+from torch.distributed import HashStore
+from sv_py.train.watchdog import Watchdog
+watchdog = Watchdog(HashStore(), 0, 1, timeout=2.4)
+watchdog.start()
+time.sleep(2.8)
+for more in (True, False):
+    for _ in range(10):
+        watchdog.beat("again")
+        time.sleep(0.1)
+    if more:
+        print("up", flush=True)
+        sys.stdin.readline()
+"""
+
+
+def test_one_that_goes_on_late_or_was_suspended_is_left_alone(root):
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", SLOW], env=environment, **pipes) as process:
+        assert process.stdout.readline() == "up\n", process.communicate()
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(4)
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.7)  # in which it looks around
+        assert process.communicate("\n", timeout=30)[1] == "" and process.returncode == 0
+
+
 def test_processes_whose_launcher_is_killed_end_by_themselves(start, tmp_path):
     process = start(*LAUNCH, "launch_job", 0.05, 9999, "hang")
     until(lambda: pids(tmp_path / "log"))

@@ -133,6 +133,8 @@ def test_another_configuration_stops_and_overwrites_nothing(finished, root, run)
         (["--gpu", "-1"], "--gpu is 0 or more"),
         (["--gpu", "99"], "--gpu 99, but the devices here are: "),
         (["--num-processes", "0"], "--num-processes is 1 to"),
+        (["--gpu", "1", "--num-processes", "2"], "--num-processes is for CPUs"),
+        (["--gpu", "0", "--num-processes", "2"], "make 1 micro-batches of a step, too few for 2 processes"),
         (["--num-threads", "-2"], "--num-threads is 0 to"),
     ],
 )
@@ -363,6 +365,16 @@ def test_restart_discards_the_training_and_gives_the_same_result(finished, root,
     done = run(root / "run.sh", *CHOICES, "--restart", "true", cwd=folder)
     assert "== stage 4: train" in done.stderr
     assert (folder / "exp/tiny/final.pt").read_bytes() == before
+
+
+def test_restart_does_not_discard_the_model_that_it_is_to_start_from(finished, run):
+    folder, _ = finished
+    shutil.copytree(folder / "exp/tiny", folder / "exp/itself")
+    data = "exp/tiny/data/train", "exp/tiny/data/dev"
+    start = ["--restart", "true", "--init", "exp/itself/final.pt", "exp/itself/config.yaml", *data, "exp/itself"]
+    done = run("steps/train.sh", *start, cwd=folder, code=1)
+    assert "exp/itself/final.pt: --restart true would discard it" in done.stderr
+    assert (folder / "exp/itself/final.pt").exists() and (folder / "exp/itself/phases").exists()
 
 
 @pytest.fixture

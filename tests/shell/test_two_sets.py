@@ -106,6 +106,15 @@ def test_who_is_in_both_sets_is_an_error_or_one_class_and_dev_and_test_speakers_
     assert not dev & extra and extra == ({*one[:4], two[4]} | tested) - dev
 
 
+def test_restart_also_divides_the_data_anew(start, recipe):
+    start("--stop-stage", 3)
+    assert len(speakers(recipe, "dev")) == 3
+    fewer = ["--stop-stage", 3, "--set", "hold_out.dev_speakers=2"]
+    assert "exp/two was made with another configuration" in start(*fewer, code=1).stderr
+    start(*fewer, "--restart", "true")
+    assert len(speakers(recipe, "dev")) == 2
+
+
 def test_several_further_sets_are_combined_and_a_change_of_one_is_noticed(start, recipe):
     rename(Path(shutil.copytree(recipe / "theirs/two", recipe / "theirs/three")), {})
     choices = ["--extra-train-set", "theirs/two theirs/three", "--stop-stage", 1]
@@ -123,6 +132,7 @@ def test_several_further_sets_are_combined_and_a_change_of_one_is_noticed(start,
         (["--extra-train-set", ""], "two.yaml: a phase trains on the set extra, and there is none"),
         (["--set", "phases.1.sets=[train]", "--set", "phases.1.mix=[]"], "two.yaml: no phase trains on the set extra"),
         (["--extra-train-set", "theirs/one"], "theirs/one is in --train-set and in --extra-train-set"),
+        (["--extra-train-set", "theirs/one/"], "theirs/one/ is in --train-set and in --extra-train-set"),
         (["--extra-train-set", "theirs/tow"], "no data dir theirs/tow"),
     ],
 )
