@@ -64,6 +64,7 @@ if [ -n "$model" ]; then
 elif [ -z "$train_set" ]; then
   usage_error "--train-set names a data dir, or --model a trained model"
 fi
+[[ $max_hours != -* ]] || usage_error "--max-hours is 0 or more, not $max_hours"
 [ -z "$init" ] || [ -f "$init" ] || usage_error "no such model: $init"
 [ -n "$test_sets" ] || usage_error "--test-sets names at least one data dir"
 read -ra corpora <<< "$corpora"

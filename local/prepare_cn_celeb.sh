@@ -6,6 +6,7 @@
 #
 # To get it (33 GB; CC BY-SA 4.0):
 #   wget https://www.openslr.org/resources/82/cn-celeb_v2.tar.gz https://www.openslr.org/resources/82/cn-celeb2_v2.tar.gza{a,b,c}
+#   mkdir -p /corpora/cn-celeb
 #   tar -xzf cn-celeb_v2.tar.gz -C /corpora/cn-celeb; cat cn-celeb2_v2.tar.gza? | tar -xz -C /corpora/cn-celeb
 set -euo pipefail
 

@@ -6,8 +6,9 @@
 #
 # To get it (150 GB; CC BY-SA 4.0):
 #   https://3dspeaker.github.io links the parts of train.tar.gz, test.tar.gz and 3dspeaker_files.tar.gz
+#   mkdir -p /corpora/3dspeaker/files
 #   cat train.tar.gz-part-? | tar -xz -C /corpora/3dspeaker; tar -xzf test.tar.gz -C /corpora/3dspeaker
-#   mkdir /corpora/3dspeaker/files; tar -xzf 3dspeaker_files.tar.gz -C /corpora/3dspeaker/files
+#   tar -xzf 3dspeaker_files.tar.gz -C /corpora/3dspeaker/files
 set -euo pipefail
 
 # Begin configuration section.

@@ -6,6 +6,7 @@
 #
 # To get it (200 GB of audio, more of videos; CC BY-NC-SA 4.0; what YouTube still has of it):
 #   git clone https://github.com/VoxBlink/ScriptsForVoxBlink; cd ScriptsForVoxBlink
+#   pip install -r requirements.txt                                   # and ffmpeg
 #   its README links the folder resource; unpack the archives in it
 #   python downloader.py --base_dir videos --num_workers 8 --mode clean
 #   python cropper.py --mode clean --num_workers 8 --video_dir videos --timestamp_dir resource/timestamp \

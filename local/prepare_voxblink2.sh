@@ -6,6 +6,7 @@
 #
 # To get it (2 TB of audio; CC BY-NC-SA 4.0; what YouTube still has of it):
 #   git clone https://github.com/VoxBlink2/ScriptsForVoxBlink2; cd ScriptsForVoxBlink2
+#   pip install -r requirements.txt                                   # and ffmpeg
 #   its README links the archive of timestamps; unpack it here, to meta/, and spk2videos to data/
 #   python downloader.py --base_dir audio --num_workers 8 --mode audio
 #   python cropper_audio.py --num_workers 8 --timestamp_path meta --audio_root audio --save_dir /corpora/voxblink2/audio

@@ -38,6 +38,8 @@ for role in ${augment_set[@]+"${augment_set[@]}"}; do roles+=(--augment-set "$ro
 mkdir -p "$4/log"
 : > "$4/log/train.log"
 (trap '' USR1; exec tail -n +1 -s 0.5 -F --pid $$ "$4/log/train.log") >&2 2>/dev/null & # hours are worth watching
+follower=$! # which takes us for alive until our parent has waited for us, as one does not who reads our output to its end
+trap 'sleep 0.6; kill "$follower" 2>/dev/null || true' EXIT
 trap : USR1 # which asks the training to stop: we wait until it has saved a checkpoint
 # shellcheck disable=SC2086 # $cmd is a command with its options
 $cmd --gpu "$gpu" "$4/log/train.log" \

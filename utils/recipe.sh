@@ -122,6 +122,7 @@ check_config() {
     python -m sv_py.model_config "$model" "$new/model.yaml"
     yaml=${yaml:-$new/model.yaml}
   fi
+  if [ -n "$init" ]; then python -m sv_py.model_config "$init" "$new/init.yaml"; fi # that it is a model
   if [ -n "$train_set" ]; then
     options+=(--augment-set ${augment_set[@]+"${augment_set[@]}"} --training-sets train ${extra_train_set:+extra}
       --processes $((gpu > 0 ? gpu : num_processes)))

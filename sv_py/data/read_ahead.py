@@ -86,7 +86,8 @@ class ReadAhead:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._items = None  # ends the processes
+        with _deaths_unheard():
+            self._items = None  # ends the processes
         if self._fetcher is not None:
             self._fetcher.stop()
         if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
@@ -137,6 +138,19 @@ def _signals_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _deaths_unheard() -> Iterator[None]:
+    """PyTorch's handler of SIGCHLD raises wherever the main thread is: one error is enough if several processes die."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def _as_it_is(item: object) -> object:

@@ -1,1 +1,1 @@
-"""What people look at: tables of experiments."""
+"""What people look at: tables of experiments and curves of trainings."""

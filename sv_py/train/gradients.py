@@ -20,7 +20,7 @@ class SharedGradients:
 
     def __init__(self, parameters: Iterable[nn.Parameter], processes: Processes):
         learning = [p for p in reversed(list(parameters)) if p.requires_grad]  # as the backward pass meets them
-        self.processes = processes
+        self.processes, self._learning = processes, learning
         example = learning[0] if learning else torch.empty(0)
         self.flat = torch.zeros(sum(map(torch.numel, learning)), dtype=example.dtype, device=example.device)
         self._buckets: list[slice] = []
@@ -59,9 +59,11 @@ class SharedGradients:
         self._summing = False
 
     def release(self) -> None:
-        """Leave the parameters alone."""
+        """Leave the parameters alone, without gradients: one that learns no more would keep the whole buffer."""
         for hook in self._hooks:
             hook.remove()
+        for parameter in self._learning:
+            parameter.grad = None
 
     def _arrival_in(self, bucket: int):
         def arrived(_: nn.Parameter) -> None:

@@ -29,7 +29,7 @@ from sv_py.train.new_rows import mean_embeddings
 from sv_py.train.precision import Precision
 from sv_py.train.results import EpochFiles
 from sv_py.train.schedule import learning_rate, margin_share
-from sv_py.train.step import Outcome, Step
+from sv_py.train.step import Outcome, Step, by_step
 from sv_py.train.stopping import Stopping, clear, mark
 
 
@@ -165,15 +165,14 @@ class Trainer:
         self.clock = time.monotonic()
         readers = ReadAhead(batches, prepare, self.resources.workers, numbers, unreadable=self.unreadable)
         with readers as loader, self.monitor.epoch(phase, self.epoch, batches.steps, self.step) as bar:
-            items = iter(loader)
+            steps = by_step(loader, mine, classes)
+            micro = next(steps)
             while self.step < batches.steps:
                 self.processes.beat(f"{phase.name}, epoch {self.epoch + 1}, step {self.step + 1} of {batches.steps}")
                 self._set_schedule(phase, self.epoch + self.step / batches.steps)
-                micro = {m: (feats, classes[labels]) for m, (feats, labels) in zip(mine, items, strict=False)}
-                outcome = self._train_step(micro, n)
-                shown = outcome.loss, outcome.accuracy, self.rate, self.loss.margin, loader.data_wait
-                bar.step(phase.batch_size, *shown)
-                stop, due = outcome.signals
+                done = self._train_step(micro, n, lambda: next(steps, None))
+                bar.step(phase.batch_size, done.loss, done.accuracy, self.rate, self.loss.margin, loader.data_wait)
+                micro, (stop, due) = done.meanwhile, done.signals
                 if (stop or due) and self.step < batches.steps:
                     self._count_time()
                     self._save()
@@ -187,13 +186,13 @@ class Trainer:
         now = time.monotonic()
         self.seconds, self.clock = self.seconds + now - self.clock, now
 
-    def _train_step(self, micro: dict, n: int) -> Outcome:
+    def _train_step(self, micro: dict, n: int, meanwhile: Callable[[], dict | None]) -> Outcome:
         draws = (stream(self.config.seed, Kind.NETWORK, self._seed_epoch(), self.step * n + m) for m in micro)
         seeds = {m: int(draw.integers(1 << 63)) for m, draw in zip(micro, draws, strict=True)}
         asked = self.stopping is not None and self.stopping.reason is not None
         due = self.processes.first and time.monotonic() - self.clock > 60 * self.resources.checkpoint_minutes
         where = f"epoch {self.epoch + 1}, step {self.step + 1}"
-        outcome = self.update(micro, seeds, [float(asked), float(due)], where)
+        outcome = self.update(micro, seeds, [float(asked), float(due)], where, meanwhile)
         if self.average is not None:
             self.average.update(self.network)
         self.sums += torch.tensor([outcome.loss, outcome.accuracy], dtype=torch.float64)

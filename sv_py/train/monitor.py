@@ -19,6 +19,7 @@ from sv_py.train.forecast import Forecast, duration
 
 _BOARD_STEPS = 50  # from one point of TensorBoard's curves to the next
 _SLOW_STEPS = 3  # that an epoch begins with: they say little of those to come
+_LEARNT_STEPS = 200  # after the warm-up, by which a network has learnt something
 _FORECAST_SECONDS = 30.0  # of steps tell how long the training will take
 
 
@@ -40,7 +41,7 @@ class Monitor:
     ) -> None:  # fmt: skip
         """Say what is trained; ``classes`` of the first phase, ``steps`` of an epoch by phase."""
         self.forecast, self.forecast_told = Forecast(self.config.phases, steps), False
-        self._classes = classes
+        self._classes, self._steps = classes, steps
         if not self.processes.first:
             return
         logger.info(
@@ -115,8 +116,9 @@ class Monitor:
         return plain if compute.autocast == "none" else f"{compute.autocast} autocast"
 
     def _hint(self, phase: Phase, numbers: Mapping) -> None:
-        """Once, if an epoch after the warm-up of the first phase nothing has been learnt."""
-        due = phase is self.config.phases[0] and numbers["epoch"] >= phase.rate.warmup + 1
+        """Once, if some epochs after the warm-up of the first phase nothing has been learnt."""
+        epochs = max(1.0, _LEARNT_STEPS / self._steps[phase.name])
+        due = phase is self.config.phases[0] and numbers["epoch"] >= phase.rate.warmup + epochs
         chance = 1 / self._classes
         if due and not self._hinted and numbers["accuracy"] < min(3 * chance, chance + 0.05):
             self._hinted = True

@@ -13,6 +13,7 @@ from torch import nn
 from sv_py.cli import InputError, first_few
 from sv_py.config import from_dict, lookup, to_dict
 from sv_py.data.dataset import AudioSet, FeatureSet
+from sv_py.data.store import AudioStore
 from sv_py.features.arguments import same_features
 from sv_py.io.shard_index import sha256_of
 from sv_py.schema import SECTIONS
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 
 def identity(trainer: "Trainer") -> dict[str, Any]:
     """Which training a file belongs to."""
-    initial = trainer.resources.initial
+    initial, sounds = trainer.resources.initial, {role: pool.store for role, pool in trainer.pools.items()}
     return {
         "config": to_dict(trainer.config), "speakers": trainer.classes, "utterances": _digest_of(trainer.sets),
         "feats_id": trainer.utterances[0].id, "feature_dim": trainer.feature_dim,
-        "initial": sha256_of(initial) if initial is not None else "",
+        "initial": sha256_of(initial) if initial is not None else "", "sounds": _digest_of(sounds),
     }  # fmt: skip
 
 
-def _digest_of(sets: Mapping[str, FeatureSet | AudioSet]) -> str:
+def _digest_of(sets: Mapping[str, FeatureSet | AudioSet | AudioStore]) -> str:
     """Of the ids and lengths that decide which crops an epoch has; who goes on with others is not where it says."""
     digest = hashlib.sha256()
     for role, utterances in sorted(sets.items()):
@@ -78,7 +79,7 @@ def check(trainer: "Trainer", state: dict[str, Any]) -> None:
         raise refusal(trainer.folder, f"are of another version of this software (no {', '.join(sorted(lacking))})")
     before = from_dict(state["config"], str(trainer.folder))
     changed = [key for key in SECTIONS["train"] if lookup(before, key) != lookup(trainer.config, key)]
-    changed += [key for key in ("speakers", "utterances", "feature_dim") if state[key] != mine[key]]
+    changed += [key for key in ("speakers", "utterances", "sounds", "feature_dim") if state[key] != mine[key]]
     if not same_features(state["feats_id"], mine["feats_id"]):
         changed.append("feats_id")
     if state["initial"] != mine["initial"]:

@@ -1,8 +1,9 @@
 """One step of a training: the micro-batches that this process has of it, and an update that is the same on all."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ class Outcome:
     accuracy: float
     gradient: float  # its length, before it was clipped
     signals: list[float]  # the sums of what each process said
+    meanwhile: Any  # what was done while the device computed
 
 
 class Step:
@@ -50,11 +52,12 @@ class Step:
         self.norms = BatchNorms(network, phase.micro_batches, processes)
 
     def __call__(
-        self, batches: Mapping[int, Batch], seeds: Mapping[int, int], signals: list[float], where: str = "this step"
-    ) -> Outcome:
+        self, batches: Mapping[int, Batch], seeds: Mapping[int, int], signals: list[float], where: str = "this step",
+        meanwhile: Callable[[], Any] = lambda: None,
+    ) -> Outcome:  # fmt: skip
         """A step with this process's ``batches``, by their number within the step, each with a seed of its own.
 
-        ``where`` names the step in errors.
+        ``where`` names the step in errors. ``meanwhile`` is called before this process waits for its device.
         """
         self.gradients.zero()
         self.optimizers["rows"].zero_grad(set_to_none=True)
@@ -77,7 +80,7 @@ class Step:
         for gradient in self.head.shared_gradients():
             self.processes.sum(gradient)
         self.norms.end()
-        return self._update(batches, torch.stack(losses), torch.stack(correct), signals, where)
+        return self._update(batches, torch.stack(losses), torch.stack(correct), signals, where, meanwhile)
 
     def release(self) -> None:
         """Leave network and parameters as they were found; their values stay."""
@@ -85,13 +88,16 @@ class Step:
         self.norms.release()
 
     def _update(
-        self, batches: Mapping[int, Batch], losses: Tensor, correct: Tensor, signals: list[float], where: str
-    ) -> Outcome:
+        self, batches: Mapping[int, Batch], losses: Tensor, correct: Tensor, signals: list[float], where: str,
+        meanwhile: Callable[[], Any],
+    ) -> Outcome:  # fmt: skip
         rows = self.head.row_gradient()
         finite = losses.isfinite()
         said = [losses.new_full((), value) for value in signals]  # no copy: it would wait for the GPU once more
         sums = torch.stack((losses.sum(), correct.sum(), (~finite).sum().double(), self._squares(rows, losses), *said))
-        loss, accuracy, wrong, squares, *signals = self.processes.sum(sums).tolist()
+        self.processes.sum(sums)
+        done = meanwhile()
+        loss, accuracy, wrong, squares, *signals = sums.tolist()
         loss, accuracy = loss / self.micro_batches, accuracy / self.micro_batches
         if wrong:
             raise self._refusal(f"the loss is {loss} in {where}", batches, finite.tolist())
@@ -104,7 +110,7 @@ class Step:
             self._scale_gradients(rows, min(1.0, self.clip / length) if self.clip and length else 1.0, scale)
             for optimizer in self.optimizers.values():
                 optimizer.step()
-        return Outcome(loss, accuracy, length, signals)
+        return Outcome(loss, accuracy, length, signals, done)
 
     def _squares(self, rows: Tensor | None, like: Tensor) -> Tensor:
         """The part of the gradient's squared length that this process tells: (), of type and device ``like``."""
@@ -136,6 +142,13 @@ class Step:
         place = self.folder / f"non_finite_batch{name}.pt"
         checkpoint.save(place, {"feats": mine[0][0].cpu(), "labels": mine[0][1].cpu()})
         return InputError(f"{what}; batch in {place}")
+
+
+def by_step(items: Iterable[Batch], numbers: Sequence[int], classes: Tensor) -> Iterator[dict[int, Batch]]:
+    """Of micro-batches in a row, those that make a step, by their ``numbers`` in it; labels become rows of the head."""
+    rest = iter(items)
+    while found := {number: (feats, classes[labels]) for number, (feats, labels) in zip(numbers, rest, strict=False)}:
+        yield found
 
 
 class _Projected(nn.Module):

@@ -70,6 +70,7 @@ class Watchdog:
                 if self._idle > self._timeout and (reason := self._find()):
                     if self._store.add("ends", 1) == 1:  # one process says it for all
                         logger.error("%s", reason)
+                    time.sleep(self._interval)  # for what others have to say: all are ended after the first
                     self._end()
         except RuntimeError as error:  # of the store
             if not self._stopped.wait(_FAREWELL):
@@ -102,7 +103,8 @@ class Watchdog:
         meetings = [state["meetings"] for state in states]
         late = [rank for rank, met in enumerate(meetings) if met < max(meetings) and met == min(meetings)]
         found = silent or late
-        if self._rank in found:
+        if not found or self._rank in found:
+            print(f"rank {self._rank} is here:", file=sys.stderr, flush=True)
             faulthandler.dump_traceback(sys.stderr)
         texts = [_tell(rank, states[rank], rank in silent) for rank in found or range(self._count)]
         return "; ".join(texts) + ("; the others wait for it" if found else "; each waits for the others")

@@ -1,7 +1,7 @@
 """A process that does nothing but meet the others: ``python -m launch_job <minutes> <step> <kind of death>``.
 
 The second of them meets with the death at that step: "hang", "fail" with status 3, "refuse" with an InputError, or
-"crash". Each prints its pid at first.
+"crash"; or both of them, "all hang". Each prints its pid at first.
 """
 
 import itertools
@@ -25,7 +25,7 @@ def main() -> None:
         print(f"rank {processes.rank} of {processes.count}: pid {os.getpid()}, {said}", flush=True)
         for step in itertools.count():
             processes.beat(f"step {step}")
-            if processes.rank == 1 and step == last:
+            if step == last and (processes.rank == 1 or how == "all hang"):
                 die(how)
             processes.sum_async(torch.ones(2)).wait()
             time.sleep(0.05)

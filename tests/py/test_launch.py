@@ -96,6 +96,13 @@ def test_of_one_that_hangs_the_others_say_where_and_end(start, tmp_path):
     assert "launch_job.py" in log and log.count("the others wait") == 1
 
 
+def test_of_processes_that_all_hang_each_says_where(start, tmp_path):
+    assert start(*LAUNCH, "launch_job", 0.05, 3, "all hang").wait(120) == 1
+    log = (tmp_path / "log").read_text()
+    assert log.count("each waits for the others") == 1
+    assert sorted(re.findall(r"rank (\d) is here:", log)) == ["0", "1"] and log.count(" in die") == 2
+
+
 # Goes on when the watchdog has become impatient; then waits for a line on stdin, and goes on again.
 SLOW = """
 import sys, time

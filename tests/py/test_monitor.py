@@ -127,21 +127,23 @@ def test_other_processes_say_and_write_nothing(config, tmp_path, info, capsys):
 
 
 @pytest.mark.parametrize(
-    ("classes", "phase", "epochs", "accuracy", "hints"),
+    ("classes", "phase", "epochs", "accuracy", "steps", "hints"),
     [
-        (5000, "warm", 4, 1 / 5000, 1),  # told once
-        (5000, "warm", 1, 1 / 5000, 0),  # while the rate rises nothing is learnt
-        (5000, "warm", 4, 4 / 5000, 0),
-        (5000, "tune", 2, 1 / 5000, 0),
-        (10, "warm", 4, 0.12, 1),
-        (10, "warm", 4, 0.2, 0),  # of few classes that is something
+        (5000, "warm", 4, 1 / 5000, 100, 1),  # told once
+        (5000, "warm", 1, 1 / 5000, 100, 0),  # while the rate rises nothing is learnt
+        (5000, "warm", 2, 1 / 5000, 100, 0),  # nor in so few steps
+        (5000, "warm", 2, 1 / 5000, 1000, 1),
+        (5000, "warm", 4, 4 / 5000, 100, 0),
+        (5000, "tune", 2, 1 / 5000, 1000, 0),
+        (10, "warm", 4, 0.12, 100, 1),
+        (10, "warm", 4, 0.2, 100, 0),  # of few classes that is something
     ],
 )
 def test_a_network_that_does_not_learn_is_hinted_at_once_after_the_warm_up(
-    config, tmp_path, info, classes, phase, epochs, accuracy, hints
+    config, tmp_path, info, classes, phase, epochs, accuracy, steps, hints
 ):
     told = Monitor(tmp_path, config, ONE)
-    told.start(**FACTS | {"classes": classes})
+    told.start(**FACTS | {"classes": classes, "steps": dict.fromkeys(STEPS, steps)})
     history = [numbers(phase, epoch + 1, accuracy) for epoch in range(epochs)]
     for end in range(1, epochs + 1):
         told.end_epoch(phase, history[:end])

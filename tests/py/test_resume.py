@@ -151,6 +151,10 @@ def test_killed_at_two_dozen_moments_with_other_readers_each_time_the_bits_are_t
             assert [numbers[key] for numbers in told] == [numbers[key] for numbers in expected]
 
 
+def test_at_the_start_the_head_is_that_of_the_first_phase(undisturbed):
+    assert "with the head of 12 classes" in (undisturbed / "log").read_text()  # of 18 with those of the second
+
+
 def test_a_checkpoint_that_ends_at_any_byte_is_refused(newest, caplog):
     whole = newest.read_bytes()
     state = checkpoint.load(newest)

@@ -122,13 +122,15 @@ def test_gradients_lie_in_memory_as_their_parameters_do_and_stay_where_they_are(
     assert not any(p.grad.any() for p in net.parameters())
 
 
-def test_what_does_not_learn_has_no_gradient():
+def test_what_does_not_learn_or_learns_no_more_has_no_gradient():
     net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))
     net[0].requires_grad_(False)
     gradients = SharedGradients(net.parameters(), ONE)
     net(torch.ones(1, 3)).sum().backward()
     gradients.finish()
     assert net[0].weight.grad is None and net[1].weight.grad is not None and gradients.flat.numel() == 3
+    gradients.release()
+    assert net[1].weight.grad is None
 
 
 def test_a_gradient_that_is_too_long_is_shortened_with_that_of_the_rows(make_step):

@@ -128,6 +128,14 @@ def test_a_speaker_of_another_speed_that_is_in_the_data_already_is_the_same_clas
     ours.run()
 
 
+def test_checkpoints_made_with_other_sounds_are_refused(config, data_dir, sounds, tmp_path, undisturbed):
+    shutil.copytree(undisturbed, tmp_path / "exp")
+    with pytest.raises(InputError, match="were made with another sounds: take another --tag"):
+        trainer(
+            config, data_dir, make_audio(tmp_path / "sounds", {"s-1": np.ones(9000, np.int16)}), tmp_path / "exp"
+        ).run()
+
+
 def test_the_waiting_for_data_is_reported(undisturbed):
     epochs = [json.loads(line) for line in (undisturbed / "phases/first/metrics.jsonl").read_text().splitlines()]
     assert all(0 < epoch["data_wait"] <= 1 for epoch in epochs)

@@ -121,6 +121,8 @@ def test_another_configuration_stops_and_overwrites_nothing(finished, root, run)
         (["--train-set", ""], "--train-set names a data dir"),
         (["--model", "none.pt"], "no such model: none.pt"),
         (["--init", "none.pt"], "no such model: none.pt"),
+        (["--init", "conf/fbank.conf"], "conf/fbank.conf: truncated or not a checkpoint"),
+        (["--max-hours", "-0.5"], "--max-hours is 0 or more, not -0.5"),
         (["--init", "x", "--model", "conf/ecapa_mini.yaml"], "--init is where a training starts, and --model is"),
         (["--tag", "../x"], "--tag names a folder"),
         (["--corpora", "mni", "--test-sets", "data/x"], "known corpora: an4 cn_celeb dir esd "),
@@ -367,14 +369,14 @@ def test_restart_discards_the_training_and_gives_the_same_result(finished, root,
     assert (folder / "exp/tiny/final.pt").read_bytes() == before
 
 
-def test_restart_does_not_discard_the_model_that_it_is_to_start_from(finished, run):
-    folder, _ = finished
-    shutil.copytree(folder / "exp/tiny", folder / "exp/itself")
-    data = "exp/tiny/data/train", "exp/tiny/data/dev"
-    start = ["--restart", "true", "--init", "exp/itself/final.pt", "exp/itself/config.yaml", *data, "exp/itself"]
-    done = run("steps/train.sh", *start, cwd=folder, code=1)
-    assert "exp/itself/final.pt: --restart true would discard it" in done.stderr
-    assert (folder / "exp/itself/final.pt").exists() and (folder / "exp/itself/phases").exists()
+def test_restart_does_not_discard_the_model_that_it_is_to_start_from(root, run, tmp_path):
+    for name in ("data/utt2spk", "data/trials", "exp/phases/plateau/final.pt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    start = ["--restart", "true", "--init", "exp/phases/plateau/final.pt", root / "conf/ecapa_mini.yaml"]
+    done = run(root / "steps/train.sh", *start, "data", "data", "exp", cwd=tmp_path, code=1, timeout=60)
+    assert "exp/phases/plateau/final.pt: --restart true would discard it" in done.stderr
+    assert (tmp_path / "exp/phases/plateau/final.pt").exists()
 
 
 @pytest.fixture
