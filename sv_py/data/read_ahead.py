@@ -7,9 +7,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data._utils.signal_handling import _remove_worker_pids
 
 from sv_py.cli import InputError
 from sv_py.data.batches import Preparation, RawBatch, TrainingBatches, too_many
@@ -86,11 +88,13 @@ class ReadAhead:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with _deaths_unheard():
-            self._items = None  # ends the processes
+        died = isinstance(error, RuntimeError) and "DataLoader worker" in str(error)
+        if died:
+            _kill(self._items)
+        self._items = None  # ends the processes
         if self._fetcher is not None:
             self._fetcher.stop()
-        if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+        if died:
             reason = " ".join(str(error).split("\n")[0].split())
             raise InputError(
                 f"a process that reads training data died ({reason}): out of memory, or of room in /dev/shm? "
@@ -140,17 +144,24 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-@contextmanager
-def _deaths_unheard() -> Iterator[None]:
-    """PyTorch's handler of SIGCHLD raises wherever the main thread is: one error is enough if several processes die."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _kill(items: Any) -> None:
+    """End the reading processes of a DataLoader's iterator after one of them has died.
+
+    Not politely, as the iterator would: a lock that was held by the dead one is never given back. And at once: until
+    then PyTorch's handler of SIGCHLD raises for each further death wherever the main thread happens to be.
+    """
     before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGCHLD, before)
+    items._shutdown = True
+    _remove_worker_pids(id(items))
+    items._worker_pids_set = False
+    for process in items._workers:
+        process.kill()
+    for process in items._workers:
+        process.join()
+    for queue in items._index_queues:
+        queue.cancel_join_thread()
+        queue.close()
+    signal.signal(signal.SIGCHLD, before)
 
 
 def _as_it_is(item: object) -> object:

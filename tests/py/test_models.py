@@ -60,7 +60,8 @@ def published(stem, **device):
 
 def test_every_backbone_of_the_table_is_tested_here():
     assert {name for name, _ in SMALL} == set(BACKBONES.entries)
-    layouts = {path.stem for path in CONF.glob("*.yaml") if "_mini" not in path.stem}
+    trainings = ("_mini", "_wespeaker", "_voxblink")  # of layouts that have a YAML of their own
+    layouts = {path.stem for path in CONF.glob("*.yaml") if not any(name in path.stem for name in trainings)}
     assert layouts == set(FULL)
     assert {load(CONF / f"{stem}.yaml").model.name for stem in FULL} == set(BACKBONES.entries)
 
