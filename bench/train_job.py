@@ -61,8 +61,8 @@ class Job(Trainer):
             config, {"train": utterances}, folder, Resources(device, workers), lambda *_: {"dev_eer": 0.5}, pools
         )
 
-    def _train_step(self, micro: dict, n: int):
-        outcome = super()._train_step(micro, n)
+    def _train_step(self, *batch):
+        outcome = super()._train_step(*batch)
         self.ends.append(time.perf_counter())
         return outcome
 
