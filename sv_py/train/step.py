@@ -43,7 +43,7 @@ class Step:
         self, network: nn.Module, head: Head, optimizers: Mapping[str, torch.optim.Optimizer], phase: Phase,
         clip: float, precision: Precision, processes: Processes, folder: Path,
     ):  # fmt: skip
-        self.network, self.head, self.optimizers, self.clip = network, head, optimizers, clip
+        self.head, self.optimizers, self.clip = head, optimizers, clip
         self.precision, self.processes, self.folder = precision, processes, folder
         self.micro_batches, self.micro_size = phase.micro_batches, phase.micro_size
         least, most = phase.crop_range

@@ -1,8 +1,10 @@
-"""Runs a function in several processes of a training."""
+"""Runs a function, or a script that does so, in several processes of a training."""
 
 import multiprocessing
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,14 @@ from typing import Any
 import torch
 
 from sv_py.train.distributed import connect
+
+
+def run_job(name: str, folder: Path, root: Path, timeout: float) -> None:
+    """Run the script ``name``, beside this one, for what it writes into ``folder``; it forks, which a test must not."""
+    command = [sys.executable, Path(__file__).with_name(name), folder]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def run_ranks(folder: Path, count: int, function: Callable, *arguments: Any) -> list[Any]:

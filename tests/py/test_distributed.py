@@ -1,13 +1,9 @@
 """Trainings in several processes: the same as in one, refused where they could not be, ended when one fails."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from distributed_job import RESUMED, STEPS, STOPPED, TRAININGS
+from ranks import run_job
 
 from sv_py.cli import InputError
 from sv_py.train.distributed import connect
@@ -20,10 +16,7 @@ every_resumed = pytest.mark.parametrize("kind", RESUMED)
 def found(tmp_path_factory, root):
     """What distributed_job.py finds."""
     folder = tmp_path_factory.mktemp("distributed")
-    command = [sys.executable, Path(__file__).with_name("distributed_job.py"), folder]
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stderr
+    run_job("distributed_job.py", folder, root, timeout=600)
     return torch.load(folder / "found.pt", weights_only=True)
 
 

@@ -1,13 +1,9 @@
 """The head whose rows are divided among processes: in 1, 2, 3 and 4 of them, with all losses, as the full one."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from heads import SPEAKERS, VARIANTS, batch, label, make_head, make_loss
+from ranks import run_job
 from sharded_job import FIRST, OTHERS, SIZE, measure
 
 RANKS = (FIRST, *OTHERS)
@@ -19,10 +15,7 @@ every_number = pytest.mark.parametrize("ranks", RANKS)
 def found(tmp_path_factory, root):
     """What each process found, by number of processes. 4 of them begin anew; 2 and 3, from their trained state."""
     folder = tmp_path_factory.mktemp("sharded")
-    command = [sys.executable, Path(__file__).with_name("sharded_job.py"), folder]
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    run_job("sharded_job.py", folder, root, timeout=300)
     return {n: [torch.load(folder / f"{n}.{rank}.pt", weights_only=True) for rank in range(n)] for n in RANKS}
 
 
