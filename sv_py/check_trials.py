@@ -5,7 +5,7 @@ from pathlib import Path
 from sv_py import log
 from sv_py.cli import InputError, Parser, command, first_few
 from sv_py.io.text import read_table
-from sv_py.io.trials import look_up, read_trials
+from sv_py.io.trials import look_up, read_models, read_trials
 
 
 def main() -> None:
@@ -24,9 +24,11 @@ def main() -> None:
         lists = sorted([*test_dir.glob("trials"), *test_dir.glob("trials_*")])
         if not lists:
             raise InputError("has neither trials nor trials_<name>", test_dir)
+        models = read_models(test_dir)
         for path in lists:
             trials = read_trials(path)
-            tested = {utt2spk[utt] for utt in look_up(trials, utt2spk, path)[0]}
+            names = look_up(trials, utt2spk.keys() | models, path)[0]
+            tested = {utt2spk[utt] for name in names for utt in models.get(name, [name])}
             for train_dir, speakers in trained.items() if args.allow_train_speakers == "false" else ():
                 if both := sorted(tested & speakers):
                     raise InputError(

@@ -147,16 +147,16 @@ def dump(config: Config, keys: tuple[str, ...] | None = None) -> str:
 
 
 def lookup(config: Config, key: str) -> Any:
-    """The value at a dotted key such as ``hold_out.min_frames`` or ``phases.0.epochs``."""
+    """The value at a dotted key such as ``hold_out.min_frames`` or ``phases.0.epochs``; None of what is not there."""
     value: Any = to_dict(config)
     for part in key.split("."):
         if isinstance(value, list) and part.isdigit() and int(part) < len(value):
             value = value[int(part)]
         elif isinstance(value, dict) and part in value:
             value = value[part]
-        else:
-            known = list(value) if isinstance(value, dict) else []
-            raise InputError(f"no key '{key}': unknown '{part}'{near_miss(part, known)}")
+        elif value is not None:
+            near = near_miss(part, value) if isinstance(value, dict) else ""
+            raise InputError(f"no key '{key}': unknown '{part}'{near}")
     return value
 
 
@@ -281,10 +281,7 @@ def _read(kind: Any, node: yaml.Node, key: str) -> Any:
 
 
 def _read_dataclass(kind: type, node: yaml.Node, key: str, default: Any = None) -> Any:
-    """An instance of the dataclass ``kind`` from a mapping node, on top of ``default`` if there is one.
-
-    Unknown and missing keys are errors.
-    """
+    """The dataclass ``kind`` from a mapping node, on top of ``default``; unknown and missing keys are errors."""
     if node.tag != _MAP:
         _fail(f"{key or 'the file'} is a mapping with the keys {', '.join(_names(kind))}", node)
     fields = {f.name: f for f in dataclasses.fields(kind)}
@@ -357,6 +354,13 @@ def _names(kind: type) -> list[str]:
     return [f.name for f in dataclasses.fields(kind)]
 
 
+def _word(value: Any) -> str:
+    """A value as one word, for the shell."""
+    if isinstance(value, list):
+        return ",".join(map(_word, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
 def main() -> None:
     """Check a YAML, print or write it resolved."""
     parser = Parser(prog="python -m sv_py.config", description=main.__doc__)
@@ -376,7 +380,7 @@ def main() -> None:
     if args.augment_set is not None:
         check_training(config, args.augment_set, args.yaml, args.training_sets)
     if args.get:
-        print(*(str(value).lower() if isinstance(value := lookup(config, key), bool) else value for key in args.get))
+        print(*(_word(lookup(config, key)) for key in args.get))
         return
     if args.sections:
         Path(args.sections).mkdir(parents=True, exist_ok=True)

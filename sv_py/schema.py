@@ -15,7 +15,7 @@ from sv_py.features import FRONTENDS
 from sv_py.losses import HEADS, LOSSES
 from sv_py.models import BACKBONES
 from sv_py.registry import Part, part, parts
-from sv_py.scoring import BACKENDS
+from sv_py.scoring import BACKENDS, CALIBRATIONS, NORMS
 from sv_py.train import OPTIMIZERS
 
 ROLES = ("train", "extra")  # of training sets: phases name them, the shell binds them to data dirs
@@ -263,10 +263,19 @@ class Scoring:
     """How trials are scored and what is reported."""
 
     backend: Part = part(BACKENDS, "cosine")
-    bootstrap: int = 500  # replicates for the 95 % intervals; 0: none
+    models: str = "embeddings"  # a model of several utterances scores as the mean of its: embeddings | scores
+    norm: Part | None = part(NORMS, optional=True)
+    calibration: Part | None = part(CALIBRATIONS, optional=True)
+    bootstrap: int = 1000  # replicates for the 95 % intervals; 0: none
 
     def __post_init__(self):
         _at_least(self, 0, "bootstrap")
+        if self.models not in ("embeddings", "scores"):
+            raise InputError(f"models is embeddings or scores, not '{self.models}'")
+        measures = self.calibration.args.measures if self.calibration else ()
+        impostors = [measure for measure in measures if measure.startswith("impostor_")]
+        if impostors and not self.norm:
+            raise InputError(f"calibration.args.measures has {impostors[0]}, which only a norm's cohort gives")
 
 
 @dataclass(frozen=True)
@@ -349,5 +358,8 @@ SECTIONS = {
         "compute",
         "seed",
     ),
-    "scoring": ("scoring",),
+    "scoring": ("scoring.backend", "scoring.models"),
+    "norm": ("scoring.norm", "scoring.calibration"),  # calibration takes utterances out of the cohort
+    "calibration": ("scoring.calibration",),
+    "metrics": ("scoring.bootstrap",),
 }

@@ -78,6 +78,11 @@ any_own() {
   return 1
 }
 
+# distinct WORD...: each but empty ones, once.
+distinct() {
+  printf '%s\n' "$@" | awk 'NF && !seen[$0]++'
+}
+
 # check_dirs DIR...: others' data dirs exist; two of one name would be written to one place.
 check_dirs() {
   local dir twice
@@ -255,6 +260,15 @@ bind_roles() {
     roles+=("$dir")
     role_options+=(--augment-set "${pair%%=*}=$dir")
   done
+}
+
+# join_tables OUT FILE...: one sorted table of several.
+join_tables() {
+  local out=$1
+  shift
+  mkdir -p "$(dirname "$out")"
+  sort -u "$@" > "$out.tmp"
+  mv "$out.tmp" "$out"
 }
 
 # trial_lists DIR...: their trial lists, one a line.

@@ -1,16 +1,21 @@
 # shellcheck shell=bash
 # Sourced by run.sh: the data dirs of a run, from those that are named to those that train and are held out.
 
-# find_sets: checks and sorts out the data dirs that --train-set, --extra-train-set, --test-sets and --augment-set name.
-# Sets $dirs, all of them; $train_dirs and $extra_dirs; and the recipe's own: $train and $extra, empty for none, $tests.
+_combined= # the sets that combine_set has made
+
+# find_sets: checks and sorts out the data dirs that --train-set, --extra-train-set, --test-sets, --cohort-set, --adapt-set
+# and --augment-set name. Sets $dirs, all of them; $train_dirs, $extra_dirs, $cohort_dirs and $adapt_dirs; and the recipe's
+# own: $train and $extra, empty for none, and $tests.
 find_sets() {
   local test_dirs augment_dirs dir
   read -ra train_dirs <<< "$train_set"
   read -ra extra_dirs <<< "$extra_train_set"
   read -ra test_dirs <<< "$test_sets"
+  read -ra cohort_dirs <<< "$cohort_set"
+  read -ra adapt_dirs <<< "$adapt_set"
   augment_dirs=(${augment_set[@]+"${augment_set[@]#*=}"})
-  mapfile -t dirs < <(printf '%s\n' ${train_dirs[@]+"${train_dirs[@]}"} ${extra_dirs[@]+"${extra_dirs[@]}"} "${test_dirs[@]}" \
-    ${augment_dirs[@]+"${augment_dirs[@]}"} | awk '!seen[$0]++')
+  mapfile -t dirs < <(distinct ${train_dirs[@]+"${train_dirs[@]}"} ${extra_dirs[@]+"${extra_dirs[@]}"} "${test_dirs[@]}" \
+    ${cohort_dirs[@]+"${cohort_dirs[@]}"} ${adapt_dirs[@]+"${adapt_dirs[@]}"} ${augment_dirs[@]+"${augment_dirs[@]}"})
   check_dirs "${dirs[@]}"
   for dir in ${extra_dirs[@]+"${extra_dirs[@]}"}; do
     [[ " ${train_dirs[*]%/} " != *" ${dir%/} "* ]] || _fail "$dir is in --train-set and in --extra-train-set"
@@ -21,11 +26,13 @@ find_sets() {
   read -ra tests <<< "$(local_dirs "${test_dirs[@]}")"
 }
 
-# combine_set DIR...: stage 1 of a training set that is several data dirs.
+# combine_set DIR...: stage 1 of a set that is several data dirs; once for a set that has several roles.
 combine_set() {
   local combined parts inputs dir
   [ $# -gt 1 ] || return 0
   combined=$(combined_dir "$@")
+  [[ " $_combined " != *" $combined "* ]] || return 0
+  _combined+=" $combined"
   read -ra parts <<< "$(local_dirs "$@")"
   mapfile -t inputs < <(for dir in "${parts[@]}"; do existing "$dir"/{utt2spk,wav.scp,segments,spk2gender}; done)
   run_stage 1 "combine_$(basename "$combined")" "$combined" "${inputs[@]}" -- utils/combine_data.sh "$combined" "${parts[@]}"

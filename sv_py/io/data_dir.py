@@ -18,6 +18,7 @@ from sv_py.io.data_dir_checks import (
 )
 from sv_py.io.data_tables import Complaint, Table, key_kind, scan
 from sv_py.io.text import write_table
+from sv_py.io.trials import MODELS
 
 FEATURES = ("feats.scp", "vad.scp", "utt2num_frames")
 SHARDS = ("audio.scp", "utt2num_samples")
@@ -36,8 +37,8 @@ class DataDir:
 
 
 def is_trials(name: str) -> bool:
-    """Whether a file of this name is a trial list: `trials` or `trials_<name>`."""
-    return name == "trials" or name.startswith("trials_")
+    """Whether a file of this name is a trial list, `trials` or `trials_<name>`, or has the models that trials name."""
+    return name in ("trials", MODELS) or name.startswith("trials_")
 
 
 def is_known(name: str) -> bool:

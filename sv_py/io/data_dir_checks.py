@@ -11,7 +11,7 @@ from sv_py.io.data_tables import Complaint, Table, key_kind
 from sv_py.io.ids import id_fault
 from sv_py.io.places import ark_of, needs_ffmpeg, split_place
 from sv_py.io.text import invert
-from sv_py.io.trials import check_known, read_trials
+from sv_py.io.trials import MODELS, check_known, read_models, read_trials
 
 OVERSHOOT = 0.01  # s; times with two decimals may lie this much behind the last sample
 
@@ -235,9 +235,20 @@ def _check_ends(segments: Table, durations: Mapping[str, float]) -> Iterator[Com
 
 
 def check_trials(path: Path, tables: Tables) -> Iterator[Complaint]:
-    """A trial list is well-formed and names utterances of the data dir; an enrolment id may also be a speaker's."""
+    """A trial list, or the models beside it, is well-formed and names utterances of the data dir.
+
+    An enrolment id may also be a speaker's, or that of a model whose utterances are in the data dir.
+    """
     utt2spk = tables["utt2spk"].entries
     try:
-        check_known(read_trials(path), utt2spk, path, models={*utt2spk, *utt2spk.values()})
+        models = read_models(path.parent)
+        lacking = {model: [utt for utt in utts if utt not in utt2spk] for model, utts in models.items()}
+        if path.name == MODELS:
+            for line, (model, utts) in enumerate(lacking.items(), 1):
+                if utts:
+                    raise InputError(f"utterances of '{model}' are not in utt2spk: {first_few(utts)}", path, line)
+            return
+        whole = {model for model, utts in lacking.items() if not utts}
+        check_known(read_trials(path), utt2spk, path, models={*utt2spk, *utt2spk.values(), *whole})
     except InputError as error:
         yield Complaint(path, error.line, error.message)

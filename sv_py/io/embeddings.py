@@ -1,8 +1,7 @@
 """Embeddings from a Kaldi scp, `id path.ark:offset`, loaded in bulk into one matrix."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -11,7 +10,7 @@ from sv_py.cli import InputError
 from sv_py.io.ark import ArkReader
 from sv_py.io.places import split_place
 
-_BLOCK = 8192  # vectors copied at once
+_BLOCK = 8192  # vectors in hand at once
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,36 @@ class Embeddings:
 
     ids: list[str]
     matrix: np.ndarray
+
+    @property
+    def dimension(self) -> int:
+        """Of each of them."""
+        return self.matrix.shape[1]
+
+    def blocks(self) -> Iterator[tuple[slice, "Embeddings"]]:
+        """Some thousand rows at a time, with their place."""
+        for part in _parts(len(self.ids)):
+            yield part, Embeddings(self.ids[part], self.matrix[part])
+
+
+class StoredEmbeddings:
+    """Embeddings of ``ids`` that stay in their arks: for passes over more of them than fit into memory.
+
+    ``places`` and errors as of `load_embeddings`.
+    """
+
+    def __init__(self, places: Mapping[str, str], ids: Sequence[str], dimension: int | None = None):
+        self.ids, self._places = ids, places
+        self.dimension = dimension or _read_vector(ArkReader(), places, ids[0]).size
+
+    def blocks(self) -> Iterator[tuple[slice, Embeddings]]:
+        """As those of `Embeddings`; every call reads the arks."""
+        for part in _parts(len(self.ids)):
+            yield part, load_embeddings(self._places, self.ids[part], self.dimension)
+
+
+def _parts(count: int) -> Iterator[slice]:
+    return (slice(start, start + _BLOCK) for start in range(0, count, _BLOCK))
 
 
 def load_embeddings(places: Mapping[str, str], ids: Sequence[str], dimension: int | None = None) -> Embeddings:
@@ -83,19 +112,26 @@ def _read_vector(reader: ArkReader, places: Mapping[str, str], name: str) -> np.
     return vector
 
 
-def mean_embedding(places: Mapping[str, str], dimension: int) -> np.ndarray:
-    """Mean of all embeddings of a scp, float64 (dimension,); a block of them at a time is in memory."""
-    names = iter(places)
-    total = np.zeros(dimension)
-    while block := list(islice(names, _BLOCK)):
-        total += load_embeddings(places, block, dimension).matrix.sum(axis=0, dtype=np.float64)
-    return total / len(places)
-
-
 def average(embeddings: Embeddings, models: Mapping[str, Sequence[str]]) -> Embeddings:
     """The mean embedding of each model's utterances, in the order of ``models``."""
-    row = {name: k for k, name in enumerate(embeddings.ids)}
+    return Embeddings(list(models), group_means(embeddings.matrix, *group_rows(embeddings.ids, models)))
+
+
+def group_rows(ids: Sequence[str], models: Mapping[str, Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows among ``ids`` of all models' utterances, one model after the other, and how many each model has."""
+    row = {name: k for k, name in enumerate(ids)}
     rows = np.array([row[name] for names in models.values() for name in names])
-    sizes = np.array([len(names) for names in models.values()])
-    sums = np.add.reduceat(embeddings.matrix[rows], np.cumsum(sizes) - sizes, axis=0, dtype=np.float64)
-    return Embeddings(list(models), (sums / sizes[:, None]).astype(np.float32))
+    return rows, np.array([len(names) for names in models.values()])
+
+
+def group_means(matrix: np.ndarray, rows: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Means of rows of ``matrix`` (n, d): group k has the next ``sizes[k]`` of ``rows``. Of the matrix's type."""
+    sums = np.add.reduceat(matrix[rows], np.cumsum(sizes) - sizes, axis=0, dtype=np.float64)
+    return (sums / sizes[:, None]).astype(matrix.dtype)
+
+
+def add_groups(sums: np.ndarray, groups: np.ndarray, matrix: np.ndarray) -> None:
+    """Add each row of ``matrix`` (n, d) to the row of ``sums`` that ``groups`` (n,) says."""
+    order = np.argsort(groups, kind="stable")
+    found, first = np.unique(groups[order], return_index=True)
+    sums[found] += np.add.reduceat(matrix[order], first, axis=0, dtype=sums.dtype)

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from sv_py.cli import InputError
-from sv_py.io.text import read_lines
+from sv_py.io.text import line_blocks
 
 LABELS = {"target": True, "nontarget": False}
-_BLOCK = 256  # lines split at once: more live lists would start the garbage collector, and halve the speed
 
 
 @dataclass(frozen=True)
@@ -42,27 +41,26 @@ def column_blocks(path: str | Path, form: str, widths: tuple[int, ...]) -> Itera
 
     Raises InputError at the first line with another number of columns; ``form`` describes the right one.
     """
-    lines = read_lines(path)
-    width = len(lines[0].split())
-    for start in range(0, len(lines), _BLOCK):
-        rows = [line.split() for line in lines[start : start + _BLOCK]]
+    width = None
+    for first, lines in line_blocks(path):
+        rows = [line.split() for line in lines]
+        width = width or len(rows[0])
         wrong = next((k for k, row in enumerate(rows) if len(row) != width), None)
         if width not in widths:
             wrong = 0
         if wrong is not None:
-            as_above = f" as the lines above, which have {width}" if start + wrong else ""
-            raise InputError(
-                f"{len(rows[wrong])} columns: {lines[start + wrong][:80]!r}; expected '{form}'{as_above}",
-                path, start + wrong + 1,
-            )  # fmt: skip
-        yield start + 1, list(zip(*rows, strict=True))
+            as_above = f" as the lines above, which have {width}" if first + wrong > 1 else ""
+            message = f"{len(rows[wrong])} columns: {lines[wrong][:80]!r}; expected '{form}'{as_above}"
+            raise InputError(message, path, first + wrong)
+        yield first, list(zip(*rows, strict=True))
 
 
 def count_repeated(pairs: Pairs, target: np.ndarray, path: str | Path) -> int:
     """How many lines repeat an earlier pair. Raises InputError where the labels of a pair contradict each other."""
     key = pairs.enrol.astype(np.int64) * len(pairs.ids) + pairs.test
     order = np.argsort(key, kind="stable")  # stable: of two equal pairs the later line comes second
-    again = key[order[1:]] == key[order[:-1]]
+    key = key[order]
+    again = key[1:] == key[:-1]
     clash = again & (target[order[1:]] != target[order[:-1]])
     if clash.any():
         line = int(order[1:][clash].min())

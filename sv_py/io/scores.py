@@ -68,16 +68,23 @@ def _labels(labels: tuple[str, ...], path: str | Path, first: int) -> np.ndarray
         raise InputError(message, path, first + labels.index(wrong)) from None
 
 
-def write_scores(path: str | Path, pairs: Pairs, scores: np.ndarray, target: np.ndarray) -> None:
-    """Write a score file atomically, six decimals. Raises InputError for a score that is not finite."""
+def write_scores(
+    path: str | Path, pairs: Pairs, scores: np.ndarray, marks: np.ndarray | None, words=("nontarget", "target")
+) -> None:
+    """Write a score file atomically, six decimals; ``marks`` (N,) bool choose the word of each line, None: no words.
+
+    Raises InputError for a score that is not finite.
+    """
     if not np.isfinite(scores).all():
         k = int(np.flatnonzero(~np.isfinite(scores))[0])
         raise InputError(f"the score of '{pairs.ids[pairs.enrol[k]]} {pairs.ids[pairs.test[k]]}' is {scores[k]}")
     names = np.array(pairs.ids, dtype=object)
-    words = np.array(["nontarget", "target"], dtype=object)
+    endings = np.array([f" {word}" for word in words] if marks is not None else [""], dtype=object)
+    marks = np.zeros(len(pairs), bool) if marks is None else marks
     with replace_file(path) as file:
         for start in range(0, len(pairs), _BLOCK):
             part = slice(start, start + _BLOCK)
-            columns = (names[pairs.enrol[part]], names[pairs.test[part]], scores[part], words[target[part].astype(int)])
+            ids = names[pairs.enrol[part]], names[pairs.test[part]]
+            columns = (*ids, scores[part], endings[marks[part].astype(int)])
             rows = zip(*(column.tolist() for column in columns), strict=True)
-            file.write("".join([f"{enrol} {test} {score:.6f} {word}\n" for enrol, test, score, word in rows]))
+            file.write("".join([f"{enrol} {test} {score:.6f}{end}\n" for enrol, test, score, end in rows]))

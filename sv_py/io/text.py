@@ -1,11 +1,13 @@
 """Kaldi's text tables: one entry per line, `key value...`, unique keys, sorted as bytes (LC_ALL=C)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count, islice
 from pathlib import Path
 
 from sv_py.cli import InputError, first_few
 from sv_py.io.atomic import replace_file
+
+_BLOCK = 256  # lines in memory at once: more live lists of their columns would start the garbage collector
 
 
 def read_lines(path: str | Path, crlf: bool = False, blank: bool = False) -> list[str]:
@@ -21,24 +23,36 @@ def read_lines(path: str | Path, crlf: bool = False, blank: bool = False) -> lis
     return decode_lines(data.replace(b"\r\n", b"\n") if crlf else data, path, blank)
 
 
-def decode_lines(data: bytes, path: str | Path, blank: bool = False) -> list[str]:
-    """As `read_lines`, of bytes that were read already; ``path`` is their name in messages."""
+def line_blocks(path: str | Path) -> Iterator[tuple[int, list[str]]]:
+    """As `read_lines`, of files of any length: some lines at a time, with the number of the first of them."""
+    if not Path(path).is_file():
+        raise InputError("no such file", path)
+    first = 1
+    with open(path, "rb") as file:
+        while (data := b"".join(islice(file, _BLOCK))) or first == 1:
+            lines = decode_lines(data, path, first=first)
+            yield first, lines
+            first += len(lines)
+
+
+def decode_lines(data: bytes, path: str | Path, blank: bool = False, first: int = 1) -> list[str]:
+    """As `read_lines`, of bytes that were read already, from line ``first`` of ``path`` on."""
     if not data:
         raise InputError("is empty", path)
     for bad, what in ((b"\r", "carriage return (CRLF line ends?)"), (b"\0", "NUL byte (not a text file?)")):
         if bad in data:
-            raise InputError(what, path, 1 + data[: data.index(bad)].count(b"\n"))
+            raise InputError(what, path, first + data[: data.index(bad)].count(b"\n"))
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError("not UTF-8", path, 1 + data[: error.start].count(b"\n")) from None
+        raise InputError("not UTF-8", path, first + data[: error.start].count(b"\n")) from None
     lines = text.split("\n")
     if lines[-1] == "":
         lines.pop()
-    if text[0] == "\ufeff":
+    if text[0] == "\ufeff" and first == 1:
         raise InputError("byte-order mark (saved by a Windows editor?)", path, 1)
     if not blank and "" in lines:
-        raise InputError("blank line", path, 1 + lines.index(""))
+        raise InputError("blank line", path, first + lines.index(""))
     return lines
 
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from sv_py.cli import InputError, first_few, near_miss
 from sv_py.io.pairs import LABELS, IdTable, Pairs, column_blocks, count_repeated
-from sv_py.io.text import read_lines
+from sv_py.io.text import line_blocks, read_table
+
+MODELS = "enrol_spk2utt"  # table of a test set, where trials enrol models: `model utt...`
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def read_trials(path: str | Path) -> Trials:
 def _disagreement(path: str | Path) -> InputError:
     """The error for a file that is of neither format: the first line that rules out the last candidate."""
     possible = list(_FORMATS)
-    for number, line in enumerate(read_lines(path), 1):
+    lines = (pair for first, block in line_blocks(path) for pair in enumerate(block, first))
+    for number, line in lines:
         columns = line.split()
         fits = [form for form in _FORMATS if columns[form.label] in form.labels]
         if not fits:
@@ -88,6 +91,12 @@ def _disagreement(path: str | Path) -> InputError:
             return InputError(message, path, number)
         possible = remaining
     raise AssertionError("called for a file that has a format")
+
+
+def read_models(folder: Path) -> dict[str, list[str]]:
+    """The models that the trials of a data dir enrol, each with its utterances; none where it does not list any."""
+    path = folder / MODELS
+    return {model: utts.split() for model, utts in read_table(path).items()} if path.exists() else {}
 
 
 def as_utterance(name: str) -> str:
@@ -115,14 +124,16 @@ def look_up(
     The rows are an array (len(sides), N). Raises InputError that lists the first few names that are not known.
     """
     index = np.stack([getattr(trials, side) for side in sides])
-    used, rows = np.unique(index, return_inverse=True)
-    names = match_ids([trials.ids[k] for k in used.tolist()], known)
+    used = np.zeros(len(trials.ids), bool)
+    used[index] = True
+    names = match_ids([trials.ids[k] for k in np.flatnonzero(used).tolist()], known)
+    rows = (np.cumsum(used, dtype=np.int32) - 1)[index]
     unknown = np.fromiter((name not in known for name in names), bool, len(names))
     if unknown.any():
-        line = int(np.flatnonzero(unknown[rows.reshape(index.shape)].any(axis=0))[0]) + 1
+        line = int(np.flatnonzero(unknown[rows].any(axis=0))[0]) + 1
         listed = first_few(name for name, bad in zip(names, unknown, strict=True) if bad)
         raise InputError(f"{unknown.sum()} of the {len(names)} ids in the trials are unknown: {listed}", path, line)
-    return names, rows.reshape(index.shape)
+    return names, rows
 
 
 def check_known(trials: Trials, known: Container[str], path: str | Path, models: Container[str] | None = None) -> None:

@@ -1,13 +1,15 @@
 """One table of several experiments: a column each, a row per trial list and metric, and what differs between them."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sv_py.cli import InputError
-from sv_py.io.text import read_lines, read_table
+from sv_py.io.text import read_table
+from sv_py.report.curves import read_epochs
+from sv_py.report.text import EER, aligned, cell, percent, value
 
 Row = tuple[str, list[str]]
 
@@ -34,8 +36,11 @@ def read_experiment(folder: Path, config: dict) -> Experiment:
     return Experiment(folder.name, results, dict(_flatten(config, "")), dict(_facts(folder, config)))
 
 
-def compare(experiments: list[Experiment]) -> list[Row]:
-    """The rows of the table. Scores of different trial files never share a row, whatever the files are called."""
+def compare(experiments: list[Experiment], p_values: Mapping[tuple[int, str], dict] | None = None) -> list[Row]:
+    """The rows of the table. Scores of different trial files never share a row, whatever the files are called.
+
+    ``p_values``: (column, key of results) -> p-value of each metric, in nested dicts as the metrics themselves.
+    """
     lists = {
         (key, result["trials_sha256"]): None for experiment in experiments for key, result in experiment.results.items()
     }
@@ -44,34 +49,33 @@ def compare(experiments: list[Experiment]) -> list[Row]:
     for key, digest in lists:
         found = [e.results.get(key) for e in experiments]
         found = [r if r and r["trials_sha256"] == digest else None for r in found]
+        tests = [(p_values or {}).get((column, key)) for column in range(len(experiments))]
         backend, _, trials = key.partition("/")
         title = f"{trials}, {backend}" + (f" (trials {digest[:8]})" if names.count(key) > 1 else "")
-        rows += _metric_rows(title, found)
-    rows += _keyed_rows([e.facts for e in experiments])
+        rows += _metric_rows(title, found, tests)
+    return rows + differences(experiments)
+
+
+def differences(experiments: list[Experiment]) -> list[Row]:
+    """What the experiments have in numbers, and the configuration keys in which they differ."""
     configs = [e.config for e in experiments]
-    rows += [
+    return [*_keyed_rows([e.facts for e in experiments])] + [
         (key, values) for key, values in _keyed_rows(configs) if len(set(values)) > 1 and not _of_one(key, configs)
     ]
-    return rows
 
 
-def _metric_rows(title: str, found: list[dict | None]) -> Iterator[Row]:
-    yield f"{title}: EER %", [_interval(r, 100, 2, lambda m: m["eer"]) for r in found]
+def _metric_rows(title: str, found: list[dict | None], tests: list[dict | None]) -> Iterator[Row]:
     priors = next(r for r in found if r)["min_dcf"]
-    for prior in priors:
-        yield f"{title}: minDCF({prior})", [_interval(r, 1, 3, lambda m, p=prior: m["min_dcf"][p]) for r in found]
+    metrics = {"EER %": EER} | {f"minDCF({prior})": ("min_dcf", prior) for prior in priors}
+    if any(r and r.get("calibrated") for r in found):
+        metrics |= {f"actDCF({prior})": ("act_dcf", prior) for prior in priors}
+        metrics |= {"Cllr": ("cllr",), "minCllr": ("min_cllr",)}
+    for name, path in metrics.items():
+        cells = [percent(r, path) if path == EER else cell(r, path) for r in found]
+        chances = [value(test, path) for test in tests]
+        yield f"{title}: {name}", [c if p is None else f"{c}, p {p:.3f}" for c, p in zip(cells, chances, strict=True)]
     counts = [f"{r['counts']['target']} / {r['counts']['nontarget']}" if r else "-" for r in found]
     yield f"{title}: target / non-target trials", counts
-
-
-def _interval(result: dict | None, scale: float, digits: int, metric) -> str:
-    if result is None:
-        return "-"
-    text = f"{scale * metric(result):.{digits}f}"
-    if result.get("intervals"):
-        low, high = (f"{scale * end:.{digits}f}" for end in metric(result["intervals"]))
-        text += f" [{low}, {high}]"
-    return text
 
 
 def _keyed_rows(columns: list[dict[str, Any]]) -> Iterator[Row]:
@@ -99,7 +103,7 @@ def _facts(folder: Path, config: dict) -> Iterator[tuple[str, str]]:
         yield "training utterances", f"{len(utt2spk):,}"
     if utt2dur := _table_of(folder, roles, "utt2dur"):
         yield "training hours", f"{sum(map(float, utt2dur.values())) / 3600:.2f}"
-    epochs = [json.loads(line) for path in sorted(folder.glob("phases/*/metrics.jsonl")) for line in read_lines(path)]
+    epochs = read_epochs(folder, [path.name for path in folder.glob("phases/*")])
     if epochs:
         yield "training time", f"{sum(epoch['seconds'] for epoch in epochs) / 60:.1f} min"
 
@@ -123,10 +127,4 @@ def _flatten(value: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 def render(names: list[str], rows: list[Row], markdown: bool) -> str:
     """The table as aligned text or as Markdown."""
-    table = [["", *names], *([title, *values] for title, values in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in table]
-    if not markdown:
-        return "\n".join("  ".join(line).rstrip() for line in lines)
-    lines.insert(1, ["-" * max(3, width) for width in widths])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return aligned([["", *names], *([title, *values] for title, values in rows)], markdown)

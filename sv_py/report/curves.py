@@ -10,13 +10,13 @@ from statistics import fmean
 from sv_py.cli import InputError
 from sv_py.io.atomic import replace_file
 from sv_py.io.text import read_lines
-from sv_py.report.comparison import render
+from sv_py.report.text import aligned
 
 # Of a figure, the metadata without a date: equal numbers give equal bytes.
 FORMATS = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
 
 # Of each panel: its title, the factor to its unit, the key of the numbers, and another one that is drawn dashed.
-_PANELS = (
+PANELS = (
     ("loss (dashed: held-out utterances)", 1, "loss", "valid_loss"),
     ("accuracy in % (dashed: held-out utterances)", 100, "accuracy", "valid_accuracy"),
     ("EER of held-out speakers in %", 100, "dev_eer", None),
@@ -46,12 +46,12 @@ def draw(trainings: Mapping[str, Sequence[dict]], path: Path) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "", "axes.grid": True, "grid.alpha": 0.3}):
         figure = Figure(figsize=(12, 7))
         figure.subplots_adjust(left=0.05, right=0.98, bottom=0.07, top=0.9, hspace=0.3)
-        for axes, (title, scale, *keys) in zip(figure.subplots(2, 3).flat, _PANELS, strict=True):
+        for axes, (title, scale, *keys) in zip(figure.subplots(2, 3).flat, PANELS, strict=True):
             axes.set_title(title, fontsize="medium")
             axes.set_xlabel("epoch")
             for number, (name, epochs) in enumerate(trainings.items()):
                 for key, style in zip(keys, ("-", "--"), strict=True):
-                    points = [(x, scale * y) for x, y in enumerate(_values(epochs, key), 1) if y is not None]
+                    points = [(x, scale * y) for x, y in enumerate(values_of(epochs, key), 1) if y is not None]
                     if points:
                         label = name if style == "-" else None
                         axes.plot(*zip(*points, strict=True), style, color=f"C{number}", marker=".", label=label)
@@ -63,30 +63,35 @@ def draw(trainings: Mapping[str, Sequence[dict]], path: Path) -> None:
 
 def summary(epochs: Sequence[dict]) -> str:
     """A table with a line for each phase: its epochs, the best one by the EER of held-out speakers, speed and time."""
-    rows = []
+    rows = [["", "epochs", "best epoch", "its dev EER", "last dev EER", "utt/s", "hours"]]
     for name, group in groupby(epochs, itemgetter("phase")):
         phase = list(group)
         best = min(phase, key=itemgetter("dev_eer"))
-        rows.append((name, [
-            str(len(phase)), str(best["epoch"]), f"{best['dev_eer']:.2%}", f"{phase[-1]['dev_eer']:.2%}",
+        rows.append([
+            name, str(len(phase)), str(best["epoch"]), f"{best['dev_eer']:.2%}", f"{phase[-1]['dev_eer']:.2%}",
             f"{fmean(e['utt_per_s'] for e in phase):.1f}",
             f"{sum(e['seconds'] for e in phase) / 3600:.2f}",
-        ]))  # fmt: skip
-    return render(["epochs", "best epoch", "its dev EER", "last dev EER", "utt/s", "hours"], rows, markdown=False)
+        ])  # fmt: skip
+    return aligned(rows)
 
 
-def _values(epochs: Sequence[dict], key: str | None) -> list[float | None]:
+def values_of(epochs: Sequence[dict], key: str | None) -> list[float | None]:
     """One number for each epoch; of a list, as of several margins, the first."""
     values = [epoch.get(key) for epoch in epochs]
     return [value[0] if isinstance(value, list) else value for value in values]
 
 
+def phase_starts(epochs: Sequence[dict]) -> list[tuple[int, str]]:
+    """The number of epochs before each phase, and its name."""
+    names = [epoch["phase"] for epoch in epochs]
+    return [(i, name) for i, name in enumerate(names) if i == 0 or name != names[i - 1]]
+
+
 def _mark_phases(axes, epochs: Sequence[dict], colour: str, line: int) -> None:
     """A vertical line where each phase begins, with its name; ``line``: of text, from above."""
-    names = [epoch["phase"] for epoch in epochs]
-    for i in (i for i in range(len(names)) if i == 0 or names[i] != names[i - 1]):
-        axes.axvline(i + 0.5, color=colour, linewidth=0.8, linestyle=":")
+    for before, name in phase_starts(epochs):
+        axes.axvline(before + 0.5, color=colour, linewidth=0.8, linestyle=":")
         axes.annotate(
-            names[i], (i + 0.5, 1), xycoords=("data", "axes fraction"), xytext=(2, -9 - 9 * line),
+            name, (before + 0.5, 1), xycoords=("data", "axes fraction"), xytext=(2, -9 - 9 * line),
             textcoords="offset points", fontsize="x-small", color=colour,
         )  # fmt: skip

@@ -56,6 +56,22 @@ def test_a_trial_list_that_one_experiment_lacks_is_a_dash():
     assert rows(a, b)["y, cosine: EER %"] == ["1.00", "-"]
 
 
+def test_actual_costs_are_shown_where_scores_are_likelihood_ratios():
+    ratios = result(0.07) | {"calibrated": True, "act_dcf": {"0.01": 0.3}, "cllr": 0.25, "min_cllr": 0.2}
+    a = Experiment("a", {"cosine/x": result(0.05)}, {}, {})
+    table = rows(a, Experiment("b", {"cosine/x": ratios}, {}, {}))
+    assert table["x, cosine: actDCF(0.01)"] == ["-", "0.300"] and table["x, cosine: Cllr"] == ["-", "0.250"]
+    assert "x, cosine: Cllr" not in rows(a)
+
+
+def test_p_values_stand_behind_the_intervals():
+    a = Experiment("a", {"cosine/x": result(0.05)}, {}, {})
+    b = Experiment("b", {"cosine/x": result(0.07)}, {}, {})
+    table = dict(compare([a, b], {(1, "cosine/x"): {"eer": 0.0123, "min_dcf": {"0.01": 1.0}}}))
+    assert table["x, cosine: EER %"] == ["5.00 [4.00, 6.00]", "7.00 [6.00, 8.00], p 0.012"]
+    assert table["x, cosine: minDCF(0.01)"][1].endswith("], p 1.000")
+
+
 def test_markdown_has_a_rule_under_its_head():
     text = render(["a"], [("EER %", ["1.0"])], markdown=True).splitlines()
     assert text[0].split() == ["|", "|", "a", "|"]

@@ -274,7 +274,7 @@ def test_the_command_writes_the_resolved_file_and_the_sections(write, tmp_path):
     assert (done.returncode, done.stdout) == (0, "")
     assert load(out) == load(write(GOOD), ["seed=3"])
     found = {path.stem: yaml.safe_load(path.read_text()) for path in sections.iterdir()}
-    assert set(found) == {"hold_out", "train", "scoring"}
+    assert set(found) == {"hold_out", "train", "scoring", "norm", "calibration", "metrics"}
     assert found["train"]["seed"] == 3 and "hold_out" not in found["train"]
     assert found["train"]["data.window"] == 0 and "max_bad" not in str(found["train"])
 
@@ -282,6 +282,9 @@ def test_the_command_writes_the_resolved_file_and_the_sections(write, tmp_path):
 def test_the_command_prints_the_yaml_or_single_values(write):
     assert yaml.safe_load(command(write(GOOD)).stdout)["phases"][0]["rate"]["peak"] == 0.001
     assert command(write(GOOD), "--get", "model.name", "seed", "features.vad").stdout == "ecapa_tdnn 0 true\n"
+    norm = ["--set", "scoring.norm={name: as_norm, args: {top: [100, 300]}}"]
+    values = ["scoring.norm.name", "scoring.norm.args.top", "scoring.calibration.name"]
+    assert command(write(GOOD), *norm, "--get", *values).stdout == "as_norm 100,300 none\n"
 
 
 def test_the_command_says_one_line_on_error_and_writes_nothing(write, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from sv_py.cli import InputError
 from sv_py.io.ark import write_ark
-from sv_py.io.embeddings import Embeddings, average, load_embeddings, mean_embedding
+from sv_py.io.embeddings import Embeddings, average, load_embeddings
 from sv_py.io.scores import read_scores
 from sv_py.io.text import read_table
 from sv_py.io.trials import read_trials
@@ -96,10 +96,8 @@ def test_missing_truncated_and_piped_arks_are_refused_by_name(folder, vectors):
         load_embeddings(places, [*vectors])
 
 
-def test_means_and_averages_are_those_of_the_vectors(folder, vectors):
+def test_averages_are_those_of_the_vectors(folder, vectors):
     places = read_table(folder / "xvector.scp")
-    expected = np.mean([v.astype(float) for v in vectors.values()], axis=0)
-    assert np.allclose(mean_embedding(places, 16), expected, atol=1e-12)
     names = [*vectors]
     models = {"m2": names[5:6], "m1": [names[3], names[0], names[3]]}
     models_matrix = average(load_embeddings(places, names), models)
@@ -113,7 +111,8 @@ def test_scores_are_the_same_bits_for_every_block_size():
     embeddings = Embeddings([str(k) for k in range(50)], random.standard_normal((50, 33)).astype(np.float32))
     rows = random.integers(50, size=(2, 1000))
     scores = [
-        BACKENDS.build("cosine", CosineArguments(block)).score(embeddings, embeddings, rows) for block in (1, 7, 4096)
+        BACKENDS.build("cosine", CosineArguments(block=block)).score(embeddings, embeddings, rows)
+        for block in (1, 7, 4096)
     ]
     assert (scores[0] == scores[1]).all() and (scores[0] == scores[2]).all()
     expected = [cosine(embeddings.matrix[i], embeddings.matrix[j]) for i, j in rows.T]
@@ -152,15 +151,6 @@ def test_the_command_scores_every_trial_in_order(score, trials, vectors):
         cosine(vectors[found.ids[i]], vectors[found.ids[j]]) for i, j in zip(found.enrol, found.test, strict=True)
     ]
     assert np.allclose(found.scores, expected, atol=1.1e-6)
-
-
-def test_the_mean_of_a_set_is_subtracted_on_both_sides_once(score, folder, vectors):
-    _, found = score("--subtract-mean", folder / "xvector.scp")
-    mean = np.mean([*vectors.values()], axis=0, dtype=float)
-    i, j = found.enrol[5], found.test[5]
-    assert found.scores[5] == pytest.approx(
-        cosine(vectors[found.ids[i]] - mean, vectors[found.ids[j]] - mean), abs=2e-6
-    )
 
 
 def test_models_are_averaged_or_read_with_the_same_scores(score, folder, trials, vectors):

@@ -19,6 +19,27 @@ def test_copy_takes_every_known_file_and_no_other(plain, tool, tmp_path):
     assert snapshot(tmp_path / "deep" / "copy") == expected
 
 
+def test_models_of_trials_are_copied_and_left_out_of_a_part_that_lacks_their_utterances(plain, tool, tmp_path):
+    put(plain, "enrol_spk2utt", "ann-model ann-1 ann-2", "bob bob-1")
+    put(plain, "trials_models", "ann-model bob-1 nontarget", "ann-model ann-2 target")
+    assert tool("copy", plain, tmp_path / "copy")[0] == 0
+    assert snapshot(tmp_path / "copy") == snapshot(plain)
+    (tmp_path / "utts").write_text("ann-2\nbob-1\n")
+    code, _, err = tool("subset", "--utt-list", tmp_path / "utts", plain, tmp_path / "part")
+    assert code == 0 and "enrol_spk2utt names utterances outside the part" in err and "trials_models" in err
+    check(tmp_path / "part")
+    assert not {"enrol_spk2utt", "trials_models"} & {path.name for path in (tmp_path / "part").iterdir()}
+
+
+def test_a_model_with_an_unknown_utterance_is_told_with_its_line(plain, tool):
+    put(plain, "enrol_spk2utt", "ann-model ann-1", "bob-model bob-1 bob-99")
+    put(plain, "trials_models", "bob-model bob-1 target", "ann-model bob-1 nontarget")
+    code, _, err = tool("validate", plain)
+    assert code == 1
+    assert "enrol_spk2utt:2: utterances of 'bob-model' are not in utt2spk: bob-99" in err
+    assert "trials_models:1: 1 of the 2 ids in the trials are unknown: bob-model" in err
+
+
 def test_copy_with_affixes_renames_utterances_and_speakers(plain, tool, tmp_path):
     code, _, err = tool(
         "copy", "--spk-prefix", "sp0.9-", "--utt-prefix", "sp0.9-", "--utt-suffix", "-noise", plain, tmp_path / "x"

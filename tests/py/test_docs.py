@@ -20,7 +20,7 @@ from sv_py.features import FRONTENDS
 from sv_py.losses import HEADS, LOSSES
 from sv_py.models import BACKBONES, POOLINGS
 from sv_py.schema import Config
-from sv_py.scoring import BACKENDS
+from sv_py.scoring import BACKENDS, CALIBRATIONS, NORMS
 from sv_py.train import OPTIMIZERS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,7 +174,7 @@ def expected_rows() -> Iterator[str]:
     """How the rows of docs/config.md begin."""
     for key, default in rows(Config):
         yield f"| `{key}` | {default} | "
-    for table in (BACKBONES, POOLINGS, LOSSES, HEADS, OPTIMIZERS, SAMPLERS, BACKENDS):
+    for table in (BACKBONES, POOLINGS, LOSSES, HEADS, OPTIMIZERS, SAMPLERS, BACKENDS, NORMS, CALIBRATIONS):
         for name, (arguments, _) in table.entries.items():
             for key, default in rows(arguments):
                 yield f"| `{name}` `{key}` | {default} | "
@@ -193,7 +193,20 @@ def test_no_key_is_explained_that_does_not_exist():
 
 @pytest.mark.parametrize(
     "table",
-    [AUGMENTATIONS, BACKBONES, POOLINGS, LOSSES, HEADS, OPTIMIZERS, SAMPLERS, BACKENDS, DETECTORS, FRONTENDS],
+    [
+        AUGMENTATIONS,
+        BACKBONES,
+        POOLINGS,
+        LOSSES,
+        HEADS,
+        OPTIMIZERS,
+        SAMPLERS,
+        BACKENDS,
+        NORMS,
+        CALIBRATIONS,
+        DETECTORS,
+        FRONTENDS,
+    ],
     ids=lambda table: table.kind,
 )
 def test_every_name_of_a_table_appears_in_the_documents(table):

@@ -3,7 +3,7 @@
 import pytest
 
 from sv_py.cli import InputError
-from sv_py.io.text import invert, read_counts, read_lines, read_table, write_lines, write_table
+from sv_py.io.text import invert, line_blocks, read_counts, read_lines, read_table, write_lines, write_table
 
 
 @pytest.fixture
@@ -51,10 +51,35 @@ def test_a_malformed_table_names_file_and_line(write, tmp_path, data, expected):
     assert str(error.value).startswith(f"{tmp_path}/{expected}")
 
 
+def test_a_long_file_comes_in_blocks_with_the_numbers_of_their_lines(write):
+    lines = [f"line {k}" for k in range(1, 701)]
+    lines[512] = "\ufeff"  # a byte-order mark only as the first character of a file, not of a block
+    blocks = list(line_blocks(write("\n".join(lines).encode())))
+    assert [line for _, block in blocks for line in block] == lines
+    assert [(first, block[0]) for first, block in blocks] == [(n, lines[n - 1]) for n in (1, 257, 513)]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", "is empty"),
+        (b"b\r\n", "carriage return"),
+        (b"\0\n", "NUL byte"),
+        (b"\xff\n", "not UTF-8"),
+        (b"\n", "blank line"),
+    ],
+)
+def test_a_fault_far_down_a_long_file_has_its_line(write, data, expected):
+    for before in (0, 700) if data else (0,):
+        with pytest.raises(InputError, match=f"{before + 1}: {expected}" if data else expected):
+            list(line_blocks(write(b"a\n" * before + data)))
+
+
 def test_a_missing_table_is_named(tmp_path):
     for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(InputError, match="no such file"):
-            read_table(path)
+        for read in (read_table, lambda path: next(line_blocks(path))):
+            with pytest.raises(InputError, match="no such file"):
+                read(path)
 
 
 def test_unsorted_tables_and_crlf_and_blank_lines_can_be_allowed(write):

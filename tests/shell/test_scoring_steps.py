@@ -1,4 +1,4 @@
-"""steps/score.sh and steps/compute_metrics.sh: from embeddings and trials to scores and a JSON of error rates."""
+"""steps/fit_backend.sh, score.sh and compute_metrics.sh: from embeddings and trials to scores and error rates."""
 
 import json
 
@@ -42,6 +42,35 @@ def test_a_model_is_the_mean_of_its_enrolment_utterances(scored, root, run):
     mean = np.array([0.5, 0.5])
     expected = [mean @ v / np.linalg.norm(mean) / np.linalg.norm(v) for v in (VECTORS["a-2"], VECTORS["b-2"])]
     assert [float(line[2]) for line in read(scored / "scores")] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_fitted_mean_is_subtracted_on_both_sides(scored, root, run):
+    run(root / "steps/fit_backend.sh", "--set", "mean=global", "utt2spk", "embeddings", "out/cosine.npz")
+    run(root / "steps/score.sh", "--fitted", "out/cosine.npz", "trials", "embeddings", "scores")
+    mean = np.mean([*VECTORS.values()], axis=0)
+    a, b = VECTORS["a-1"] - mean, VECTORS["b-1"] - mean
+    expected = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+    assert float(read(scored / "scores")[1][2]) == pytest.approx(expected, abs=1e-5)
+    assert "# Ended (code 0)" in (scored / "out/log/fit_cosine.log").read_text()
+
+
+def test_a_model_may_score_as_the_mean_of_its_utterances_scores(scored, root, run):
+    (scored / "spk2utt").write_text("m a-1 b-1\n")
+    (scored / "model_trials").write_text("m a-2 target\n")
+    options = ("--models", "scores", "--enrol-spk2utt", "spk2utt")
+    run(root / "steps/score.sh", *options, "model_trials", "embeddings", "scores")
+    expected = np.mean(np.array([1, 0.1]) / np.sqrt(1.01))
+    assert float(read(scored / "scores")[0][2]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_back_end_that_cannot_be_fitted_leaves_no_file(scored, root, run):
+    for options, message in (
+        ((), "has nothing to fit"),
+        (("--backend", "plda", "--set", "lda_dim=2"), "2 dimensions and 2 speakers have at most 1 directions"),
+        (("--backend", "plda", "--set", "adapt=coral", "--adapt-dir", "none"), "no such file: none/xvector.scp"),
+    ):
+        done = run(root / "steps/fit_backend.sh", *options, "utt2spk", "embeddings", "out.npz", code=1)
+        assert message in done.stderr and not (scored / "out.npz").exists()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ exec ../../../run.sh \
   --train-set data/voxceleb2_dev \
   --extra-train-set data/voxblink_clean \
   --test-sets data/voxceleb1 \
+  --cohort-set data/voxceleb2_dev \
+  --set "scoring.norm={name: as_norm}" --set "scoring.calibration={name: qmf}" \
   --augment-set noise=data/musan_noise --augment-set music=data/musan_music \
   --augment-set speech=data/musan_speech --augment-set rir=data/rirs_small_medium \
   "$@"

@@ -8,6 +8,8 @@ exec ../../../run.sh \
   --config conf/resnet34_wespeaker.yaml \
   --train-set data/voxceleb2_dev \
   --test-sets data/voxceleb1 \
+  --cohort-set data/voxceleb2_dev \
+  --set "scoring.norm={name: as_norm}" --set "scoring.calibration={name: qmf}" \
   --augment-set noise=data/musan_noise --augment-set music=data/musan_music \
   --augment-set speech=data/musan_speech --augment-set rir=data/rirs_simulated \
   "$@"
