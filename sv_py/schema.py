@@ -16,6 +16,7 @@ from sv_py.losses import HEADS, LOSSES
 from sv_py.models import BACKBONES
 from sv_py.registry import Part, part, parts
 from sv_py.scoring import BACKENDS, CALIBRATIONS, NORMS
+from sv_py.scoring.arguments import MODELS
 from sv_py.train import OPTIMIZERS
 
 ROLES = ("train", "extra")  # of training sets: phases name them, the shell binds them to data dirs
@@ -270,8 +271,8 @@ class Scoring:
 
     def __post_init__(self):
         _at_least(self, 0, "bootstrap")
-        if self.models not in ("embeddings", "scores"):
-            raise InputError(f"models is embeddings or scores, not '{self.models}'")
+        if self.models not in MODELS:
+            raise InputError(f"models is one of {', '.join(MODELS)}, not '{self.models}'")
         measures = self.calibration.args.measures if self.calibration else ()
         impostors = [measure for measure in measures if measure.startswith("impostor_")]
         if impostors and not self.norm:

@@ -102,6 +102,6 @@ def trainings(epochs: Mapping[str, Sequence[dict]], styles: Mapping[str, str]) -
             for before, phase in phase_starts(of):
                 place = before + 0.5, phase
                 starts[place] = "" if place in starts else styles[name]  # of several experiments: of none's colour
-        plot.rules((x, phase, style) for (x, phase), style in starts.items())
+        plot.rules([(x, phase, style) for (x, phase), style in starts.items()])
         found.append(_figure(title, None, plot))
     return found

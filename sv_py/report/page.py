@@ -15,7 +15,7 @@ _NOTE = """In brackets: 95 % intervals of a bootstrap over speakers; dots and li
 FRR at FAR: false rejects where so many non-targets are accepted. Of log-likelihood ratios, "actual" is the DCF at the
 threshold that the prior asks for. Cllr in bits, beside that of the best calibration."""
 _P_VALUE = "p: p-value of the difference from {}, by a paired bootstrap over speakers."
-_THRESHOLDS = "Expected: on the trials of training speakers that calibrated the scores."
+_THRESHOLDS = "Expected is what the trials of training speakers tell, of which the calibration is made."
 _PARTS = "FRR and FAR: false rejects and false accepts at the threshold of the EER of all trials."
 
 
@@ -95,10 +95,13 @@ def _trial_list(study: Study, systems: Sequence[System]) -> list[Html]:
         drawn += [figures.calibration(line) for line in lines if line.system.reliability]
         parts += [tag("h3", panel), tag("div", *drawn, class_="panels")]
         last |= {line.system.experiment: line for line in lines}  # of each experiment the one with all steps
-    for name, line in last.items():
-        if line.system.decisions:
-            parts += [tag("h3", f"Thresholds: {name}, {line.system.scoring}"), tag("p", _THRESHOLDS)]
-            parts.append(tables.decisions(line.system.decisions))
+    thresholds = [
+        tag("div", tag("h3", f"Thresholds: {name}, {line.system.scoring}"), tables.decisions(line.system.decisions))
+        for name, line in last.items()
+        if line.system.decisions
+    ]
+    if thresholds:
+        parts += [tag("div", *thresholds, class_="halves"), tag("p", _THRESHOLDS)]
     attributes = dict.fromkeys(attribute for line in last.values() for attribute in line.system.result["by"])
     if attributes:
         parts += [tag("h3", "Parts of the trials"), tag("p", _PARTS)]

@@ -6,7 +6,7 @@ there. Classes `c0` to `c7` are the colours of experiments or systems, others th
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,28 +55,50 @@ def rate_axis(label: str, low: float, high: float) -> Axis:
 
 @dataclass(frozen=True)
 class _Label:
-    """Of a vertical line: where the line stands, its row from above, its side (1: right, -1: left) and its length."""
+    """Of a vertical line: where the line stands, its row from above, its side (1: right, -1: left), text and style."""
 
     line: float
     row: int
     side: int
-    length: float
+    text: str
+    style: str
 
-    def _covers(self, x: float) -> bool:
-        return 0 < self.side * (x - self.line) < self.length
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where it begins and ends, with its distances."""
+        far = self.line + self.side * (6.3 * len(self.text) + 8)  # about: letters differ
+        return min(self.line, far), max(self.line, far)
 
-    def collides(self, other: "_Label") -> bool:
-        """Whether one of both lies on the other, or is crossed by its line."""
-        ends = [sorted((one.line, one.line + one.side * one.length)) for one in (self, other)]
-        overlap = ends[0][0] < ends[1][1] and ends[1][0] < ends[0][1]
-        crossed = self._covers(other.line) and other.row <= self.row
-        crosses = other._covers(self.line) and self.row <= other.row
-        return (overlap and self.row == other.row) or crossed or crosses
+    def fits(self, others: Sequence["_Label"]) -> bool:
+        """Whether it lies within the figure, on no other label, and no line crosses another's label."""
+        return self.ends[0] >= LEFT and self.ends[1] <= WIDTH and not any(map(self._collides, others))
+
+    def _collides(self, other: "_Label") -> bool:
+        (begin, end), (other_begin, other_end) = self.ends, other.ends
+        overlaps = self.row == other.row and begin < other_end and other_begin < end
+        crossed = begin < other.line < end and other.row <= self.row
+        crosses = other_begin < self.line < other_end and self.row <= other.row
+        return overlaps or crossed or crosses
 
 
-def _length(label: str) -> float:
-    """About how long it is, with its distances."""
-    return 6.3 * len(label) + 8
+def _arrange(marks: Sequence[tuple[float, str, str]]) -> list[_Label]:
+    """Labels of vertical lines at ``marks`` (place, text, style), each as high as the others let it.
+
+    They stand to the right of their lines, or all to the left, or only those to the left for which there is no room.
+    """
+    rising = sorted(marks)
+    right = [_Label(place, 0, 1, text, style) for place, text, style in rising]
+    left = [_Label(place, 0, -1, text, style) for place, text, style in reversed(rising)]
+    either = [label for label in left if label.ends[1] - label.ends[0] > WIDTH - label.line]
+    either += [label for label in right if label.fits([])]
+    for labels in (right, left, either):
+        placed: list[_Label] = []
+        for label in labels:
+            rows = (replace(label, row=row) for row in range(len(labels)))
+            placed += [one for one in rows if one.fits(placed)][:1]
+        if len(placed) == len(marks):
+            return placed
+    return [replace(label, row=row) for row, label in enumerate(either)]
 
 
 class Plot:
@@ -117,38 +139,16 @@ class Plot:
         ends = np.linspace(max(self.x.low, self.y.low), min(self.x.high, self.y.high), 50)
         self._drawn.append(tag("polyline", points=self._points(ends, ends), class_="line faint"))
 
-    def rules(self, marks: Iterable[tuple[float, str, str]]) -> None:
-        """Vertical lines at x with a label and a style; a line begins in the row of its label, and crosses no other's.
-
-        Labels stand to the right of their lines where there is room, and as high as the others let them.
-        """
-        marks = list(marks)
-        rest = [(place, *mark[1:]) for place, mark in zip(self._across([x for x, _, _ in marks]), marks, strict=True)]
-        fits = {mark: mark[0] + _length(mark[1]) <= WIDTH for mark in rest}
-        placed: list[_Label] = []
-        for mark in sorted(rest, key=lambda mark: (fits[mark], mark[0] if fits[mark] else -mark[0])):
-            place, text, style = mark
-            tried = [
-                _Label(place, row, side, _length(text))
-                for row in range(len(marks) + 1)
-                for side in ((1, -1) if fits[mark] else (-1,))
-            ]
-            label = next((one for one in tried if not any(map(one.collides, placed))), tried[-1])
-            placed.append(label)
+    def rules(self, marks: Sequence[tuple[float, str, str]]) -> None:
+        """Vertical lines at x, each with a label, in whose row it begins, and a style."""
+        places = self._across([x for x, _, _ in marks]).tolist()
+        for label in _arrange([(place, *mark[1:]) for place, mark in zip(places, marks, strict=True)]):
             top = TOP + _ROW * label.row
-            line = {"x1": f"{place:.1f}", "x2": f"{place:.1f}", "y1": top + 2, "y2": TOP + self._depth}
+            ends = {"x1": f"{label.line:.1f}", "x2": f"{label.line:.1f}", "y1": top + 2, "y2": TOP + self._depth}
+            place = {"x": f"{label.line + 4 * label.side:.1f}", "y": top + 11}
             anchor = "start" if label.side > 0 else "end"
-            self._marks.append(tag("line", class_=f"rule {style}", **line))
-            self._marks.append(
-                tag(
-                    "text",
-                    text,
-                    x=f"{place + 4 * label.side:.1f}",
-                    y=top + 11,
-                    text_anchor=anchor,
-                    class_=f"note {style}",
-                )
-            )
+            self._marks.append(tag("line", **ends, class_=f"rule {label.style}"))
+            self._marks.append(tag("text", label.text, **place, text_anchor=anchor, class_=f"note {label.style}"))
 
     def svg(self) -> Html:
         """The figure."""

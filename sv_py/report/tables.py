@@ -42,12 +42,12 @@ def results(names: Sequence[str], lines: Sequence[Line]) -> Html:
 
 def decisions(found: Sequence[Decision]) -> Html:
     """Thresholds of a calibration, with the rates of errors that it expects and those of the trial list."""
-    titles = {"far": "false accepts wanted: {:g} %", "prior": "prior of targets: {:g} %"}
     columns = [("threshold", _cells([one.chosen for one in found], ("threshold",), 1))]
     for rate in ("far", "frr"):
-        columns.append((f"{rate.upper()}, % expected", _cells([one.chosen for one in found], (rate,), 100)))
-        columns.append((f"{rate.upper()}, % here", _cells([one.here for one in found], (rate,), 100)))
-    return table("for", [titles[one.kind].format(100 * float(one.value)) for one in found], columns)
+        columns.append((f"expected {rate.upper()}, %", _cells([one.chosen for one in found], (rate,), 100)))
+        columns.append((f"{rate.upper()} here, %", _cells([one.here for one in found], (rate,), 100)))
+    titles = [f"prior {one.value}" if one.kind == "prior" else f"FAR {100 * float(one.value):g} %" for one in found]
+    return table("for", titles, columns)
 
 
 def breakdown(attribute: str, lines: Sequence[Line]) -> Html:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from sv_py.cli import InputError, near_miss
 
+MODELS = ("embeddings", "scores")
 MEANS = ("none", "global", "domain")
 ADAPTATIONS = ("none", "scaling", "coral")
 COHORTS = ("speakers", "utterances")

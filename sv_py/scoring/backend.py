@@ -82,7 +82,17 @@ class Backend:
 
         Raises InputError for another dimension than was fitted, unknown domains, and embeddings without a score.
         """
-        return self.project(self.centre(embeddings, domains))
+        vectors = offsets = None
+        for part, block in embeddings.blocks():
+            found = self.project(self.centre(block, domains and domains[part]))
+            if vectors is None:
+                count, dtype = len(embeddings.ids), found.vectors.dtype
+                vectors = np.empty((count, found.vectors.shape[1]), dtype)
+                offsets = None if found.offsets is None else np.empty(count, dtype)
+            vectors[part] = found.vectors
+            if offsets is not None:
+                offsets[part] = found.offsets
+        return Side(vectors, offsets)
 
     def score(self, enrol: Embeddings, test: Embeddings, rows: np.ndarray) -> np.ndarray:
         """Scores (N,) of the trials with ``rows`` (2, N) in the two matrices."""

@@ -57,13 +57,9 @@ class Plda(Backend):
         of_products = psi / (1 + 2 * psi)  # factor of x y, and of x x + y y:
         of_squares = -0.5 * psi * of_products / (1 + psi)
         constant = 0.5 * (np.log1p(psi) - 0.5 * np.log1p(2 * psi)).sum()
-        vectors = np.empty((len(centred.ids), len(psi)), centred.matrix.dtype)
-        offsets = np.empty(len(vectors), vectors.dtype)
-        for part, block in centred.blocks():
-            latent = (self._condition(block, self.state["projection"]) - mean) @ transform.T
-            vectors[part] = latent * np.sqrt(of_products)
-            offsets[part] = latent**2 @ of_squares + constant
-        return Side(vectors, offsets)
+        latent = (self._condition(centred, self.state["projection"]) - mean) @ transform.T
+        vectors, offsets = latent * np.sqrt(of_products), latent**2 @ of_squares + constant
+        return Side(vectors.astype(centred.matrix.dtype), offsets.astype(centred.matrix.dtype))
 
     def _moments(
         self, embeddings: Source, speakers: np.ndarray | None = None, domains: Sequence[str] | None = None,

@@ -14,9 +14,8 @@ from sv_py.io.text import read_table, require_keys
 from sv_py.io.trials import Trials, look_up
 from sv_py.registry import Part
 from sv_py.scoring import BACKENDS
+from sv_py.scoring.arguments import MODELS
 from sv_py.scoring.backend import Backend, Side, load_backend
-
-MODELS = ("embeddings", "scores")
 
 
 @dataclass(frozen=True)

@@ -198,8 +198,8 @@ def test_a_back_end_is_fitted_and_scores_as_commands(command, folder, embeddings
     assert np.allclose(found.scores, score_rows(side, side, rows, 7), atol=1e-6)
 
 
-def test_the_experiments_back_end_is_the_one_that_was_fitted(command, folder, root):
-    text = (root / "conf/ecapa_mini.yaml").read_text() + "scoring: {backend: {name: cosine, args: {mean: global}}}\n"
+def test_the_experiments_back_end_is_the_one_that_was_fitted(command, folder):
+    text = "model: {name: ecapa_tdnn}\nscoring: {backend: {name: cosine, args: {mean: global}}}\n"
     (folder / "e.yaml").write_text(text)
     command("fit_backend", "--config", "e.yaml", "utt2spk", "xvector.scp", "b.npz")
     command("score", "--config", "e.yaml", "--fitted", "b.npz", "trials", "xvector.scp", "one")

@@ -191,9 +191,7 @@ def test_thresholds_are_shown_with_what_they_do_to_the_list(one, made):
     table = next(table for table in one.tables if table[0][0] == "for")
     facts = json.loads((made[0] / "calibration/cosine/calibration.json").read_text())["thresholds"]["far"]
     assert facts["0.001"] is None  # of fewer than 1,000 non-targets nothing can be said
-    assert [row[0] for row in table[1:]] == ["false accepts wanted: 5 %"] + [
-        f"prior of targets: {prior} %" for prior in ("1", "5", "0.1")
-    ]
+    assert [row[0] for row in table[1:]] == ["FAR 5 %"] + [f"prior {prior}" for prior in ("0.01", "0.05", "0.001")]
     scores = read_scores(made[0] / "scores/cosine/calls_qmf", labelled=True)
     accepted = scores.scores >= facts["0.05"]["threshold"]
     assert table[1][1].startswith(f"{facts['0.05']['threshold']:.3f} [")

@@ -75,7 +75,15 @@ class Labels(HTMLParser):
 
 
 @pytest.mark.parametrize(
-    "places", [(0.1, 0.12, 0.14), (0.8, 0.9, 0.99), (0.1, 0.5, 0.9), (0.3, 0.3, 0.3), (0.05, 0.2, 0.88, 0.9)]
+    "places",
+    [
+        (0.1, 0.12, 0.14),
+        (0.8, 0.9, 0.99),
+        (0.1, 0.5, 0.9),
+        (0.3, 0.3, 0.3),
+        (0.05, 0.2, 0.88, 0.9),
+        (0.65, 0.78, 0.8, 0.89),
+    ],
 )
 def test_labels_of_lines_neither_overlap_nor_are_crossed_by_other_lines(places):
     plot = Plot("", linear_axis("", 0, 1), linear_axis("", 0, 1))

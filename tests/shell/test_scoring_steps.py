@@ -102,6 +102,21 @@ def test_error_rates_of_several_lists_go_into_one_file_that_says_nothing_of_time
     assert str(scored).encode() not in before
 
 
+def test_the_step_passes_on_calibration_and_breakdowns(scored, root, run):
+    run(root / "steps/score.sh", "trials", "embeddings", "scores")
+    (scored / "spk2gender").write_text("a f\nb m\n")
+    (scored / "utt2dur").write_text("a-1 1\na-2 3\nb-1 3\nb-2 3\n")
+    options = ["--bootstrap", "0", "--utt2spk", "utt2spk", "--name", "x", "--calibrated", "x"]
+    options += ["--attribute", "gender=spk2gender", "--utt2dur", "utt2dur", "--duration-bins", "2"]
+    run(root / "steps/compute_metrics.sh", *options, "scores", "results.json")
+    found = json.loads((scored / "results.json").read_text())["x"]
+    assert found["calibrated"] and 0 < found["cllr"] < 1
+    assert list(found["by"]["gender"]) == ["f", "m", "same", "cross"]
+    assert {name: group["counts"] for name, group in found["by"]["duration"].items()} == {
+        "< 2 s / >= 2 s": {"target": 1, "nontarget": 1}, ">= 2 s": {"target": 1, "nontarget": 1},
+    }  # fmt: skip
+
+
 def test_metrics_of_scores_without_labels_are_an_error(scored, root, run):
     (scored / "scores").write_text("a b 0.5\n")
     assert "scores:1" in run(root / "steps/compute_metrics.sh", "scores", "out.json", code=1).stderr
