@@ -1,6 +1,7 @@
 """One table of several experiments: a column each, a row per trial list and metric, and what differs between them."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +89,13 @@ def _shown(value: Any) -> str:
 
 
 def _of_one(key: str, configs: list[dict[str, Any]]) -> bool:
-    """Whether a key is an argument of a part that some experiments do not have: the part's name says enough."""
+    """Whether a key is of a part or a phase that some experiments do not have: its name, and epochs, say enough."""
     part, args, _ = key.partition(".args.")
-    return bool(args) and any(f"{part}.name" not in config for config in configs)
+    if args and any(f"{part}.name" not in config for config in configs):
+        return True
+    phase = re.match(r"phases\.\d+", key)
+    told = phase is None or key.removeprefix(phase[0]) in (".name", ".sets", ".epochs")
+    return not told and any(f"{phase[0]}.name" not in config for config in configs)
 
 
 def _facts(folder: Path, config: dict) -> Iterator[tuple[str, str]]:

@@ -72,6 +72,16 @@ def test_p_values_stand_behind_the_intervals():
     assert table["x, cosine: minDCF(0.01)"][1].endswith("], p 1.000")
 
 
+def test_of_a_phase_that_one_experiment_does_not_have_name_sets_and_epochs_say_enough():
+    first = {"phases.0.name": "warmup", "phases.0.crop": 200}
+    second = {"phases.1.name": "lmft", "phases.1.epochs": 5, "phases.1.crop": 600, "phases.1.rate.peak": 0.1}
+    a = Experiment("a", {"cosine/x": result(0.05)}, first, {})
+    b = Experiment("b", {"cosine/x": result(0.05)}, first | second | {"phases.0.crop": 300}, {})
+    table = rows(a, b)
+    assert table["phases.0.crop"] == ["200", "300"]
+    assert [key for key in table if key.startswith("phases.1")] == ["phases.1.name", "phases.1.epochs"]
+
+
 def test_markdown_has_a_rule_under_its_head():
     text = render(["a"], [("EER %", ["1.0"])], markdown=True).splitlines()
     assert text[0].split() == ["|", "|", "a", "|"]

@@ -10,6 +10,6 @@ exec ../../../run.sh \
   --train-set "data/so762_train data/librispeech data/an4_train" \
   --test-sets "data/so762_test data/an4_test" \
   --cohort-set "data/so762_train data/librispeech data/an4_train" \
-  --set "scoring.norm={name: as_norm, args: {top: [100]}}" \
+  --set "scoring.norm={name: as_norm, args: {cohort: utterances, top: [100]}}" \
   --set "scoring.calibration={name: qmf, args: {short: [1, 3], long: 3}}" \
   "$@"
