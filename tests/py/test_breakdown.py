@@ -59,6 +59,7 @@ def test_durations_make_pairs_of_bins_in_any_order(trials):
     assert found["2-6 s"] == {"a2 b1"}  # an edge belongs to the upper bin
     assert found["< 2 s"] == {"a1 c2", "a1 d2", "c2 d2"} and {"a1 a2", "b1 c2"} <= found["< 2 s / 2-6 s"]
     assert sum(map(len, found.values())) == len(trials)
+    assert list(groups(Attribute("duration", seconds, (200.0, 300.0)), trials)) == ["< 200 s"]  # of what there is
 
 
 def test_models_without_a_value_count_as_their_test_side(trials):
@@ -88,13 +89,14 @@ def test_too_many_values_and_names_of_other_groups_are_errors():
 
 def test_a_group_has_the_metrics_of_its_trials_and_its_rates_at_the_threshold_of_all(trials):
     speakers = np.repeat(np.arange(4), 2)
-    found = break_down(trials, Attribute("gender", GENDER).groups(trials, UTT2SPK), 0.7, speakers, 200, 3, True)
+    cut = trials.scores[(trials.test < 4) & ~trials.target].max()  # a score: it is accepted
+    found = break_down(trials, Attribute("gender", GENDER).groups(trials, UTT2SPK), cut, speakers, 200, 3, True)
     women = (trials.enrol < 4) & (trials.test < 4)
     scores, target = trials.scores[women], trials.target[women]
     expected = summarise(scores, target, calibrated=True)
     for key in ("eer", "min_dcf", "act_dcf", "cllr", "min_cllr", "frr_at_far", "counts"):
         assert found["f"][key] == expected[key]
-    assert found["f"]["frr"] == np.mean(scores[target] < 0.7) and found["f"]["far"] == np.mean(scores[~target] >= 0.7)
+    assert found["f"]["frr"] == np.mean(scores[target] < cut) and found["f"]["far"] == np.mean(scores[~target] >= cut)
     part = Scores(trials.ids, trials.enrol[women], trials.test[women], scores, target)
     drawn = [replicate["eer"] for replicate in metric_replicates(part, speakers, 200, 3)]
     assert found["f"]["intervals"]["eer"] == percentiles(*drawn)

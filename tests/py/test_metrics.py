@@ -68,7 +68,7 @@ def brute_frr(targets, nontargets, far):
 few = st.lists(st.integers(-4, 4), min_size=1, max_size=12)  # few values: most scores are tied
 
 
-@settings(derandomize=True, max_examples=400, deadline=None)
+@settings(derandomize=True, max_examples=200, deadline=None)
 @given(few, few)
 def test_metrics_with_ties_equal_brute_force_over_all_thresholds(targets, nontargets):
     scores, target = labelled(targets, nontargets)
@@ -187,6 +187,12 @@ def test_a_case_worked_by_hand():
     # One false alarm of 4 is more than 1 %, so the threshold is above 4.
     assert result["frr_at_far"]["0.01"] == 0.5 and result["frr_at_far_threshold"]["0.01"] == 5
     assert result["counts"] == {"target": 4, "nontarget": 4}
+
+
+def test_the_eer_is_at_the_target_where_misses_come_up_with_the_false_alarms():
+    # From 1 to 4 one of two non-targets is accepted: half of the four targets have to be missed, those up to 2.
+    result = summarise(*labelled([1, 2, 3, 4], [0, 5]))
+    assert result["eer"] == 0.5 and result["eer_threshold"] == 2
 
 
 def test_rejecting_everything_has_cost_1_and_no_threshold():

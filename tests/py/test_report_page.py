@@ -96,6 +96,8 @@ def test_the_page_is_whole_and_legible(browser, page, screen, dark):
     assert browser.evaluate("document.documentElement.scrollWidth") == browser.evaluate("innerWidth") == width
     assert browser.evaluate(f"{OUTSIDE}({width})") == []
     assert browser.evaluate(TOO_LONG) == []
+    heads = browser.evaluate("[...document.querySelectorAll('thead')].filter(e => e.offsetHeight > 0).length")
+    assert (heads == 0) == (screen == "phone")  # there a row is a card, and each cell says what it is
     for text, below, what in browser.evaluate(COLOURS):
         light, shade = sorted((luminance(text), luminance(below)), reverse=True)
         assert (light + 0.05) / (shade + 0.05) >= 4.5, (what, text, below)
