@@ -98,7 +98,7 @@ done
 for dir in "${dirs[@]}"; do
   is_outside "$dir" || continue
   name=$(basename "$dir")
-  mapfile -t inputs < <(existing "$dir"/{utt2spk,wav.scp,segments,spk2gender,feats.scp,feats.id,audio.scp,audio.id,vad.scp,trials} "$dir"/trials_*)
+  mapfile -t inputs < <(existing "$dir"/{utt2spk,wav.scp,segments,spk2gender,feats.scp,feats.id,audio.scp,audio.id,vad.scp,utt2domain,enrol_spk2utt,trials} "$dir"/trials_*)
   run_stage 1 "copy_$name" "data/$name" "${inputs[@]}" -- utils/copy_data_dir.sh "$dir" "data/$name"
 done
 for dir in "${tests[@]}"; do install_trials "$dir"; done
@@ -136,7 +136,7 @@ for dir in $(distinct "${tests[@]}" "$cohort" "$adapt"); do extract_set "$dir"; 
 run_stage 6 speakers "$exp" "${tests[@]/%//utt2spk}" -- join_tables "$exp/scores/utt2spk" "${tests[@]/%//utt2spk}"
 score_lists ${lists[@]+"${lists[@]}"}
 describe_trials "${tests[@]}"
-run_stage 9 metrics "$exp" ${scores[@]+"${scores[@]}"} "$sections/metrics.yaml" -- \
+run_stage 9 metrics "$exp" ${scores[@]+"${scores[@]}"} "${tables[@]}" "$sections/metrics.yaml" -- \
   steps/compute_metrics.sh --bootstrap "$bootstrap" "${attributes[@]}" ${names[@]+"${names[@]}"} ${scores[@]+"${scores[@]}"} "$exp/results.json"
 run_stage 9 report "$exp" "$exp/results.json" -- steps/make_report.sh --out "$exp/report.html" "$exp"
 

@@ -26,7 +26,9 @@ def threshold_of(path: str, rate: float | None, prior: float | None) -> float:
     if str(rate) not in points:
         raise InputError(f"has no threshold for a false accept rate of {rate}, but for {', '.join(points)}", path)
     if points[str(rate)] is None:
-        raise InputError(f"had too few non-target trials to tell a threshold for a rate of {rate}", path)
+        raise InputError(
+            f"had no threshold for a rate of {rate}: too few non-target trials, or the highest scores are theirs", path
+        )
     return points[str(rate)]["threshold"]
 
 

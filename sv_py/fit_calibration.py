@@ -19,6 +19,7 @@ from sv_py.io.scores import Scores
 from sv_py.io.text import read_table
 from sv_py.scoring import CALIBRATIONS
 from sv_py.scoring.bootstrap import speakers_by_table, speakers_by_trials
+from sv_py.scoring.calibration import LogisticCalibration
 from sv_py.scoring.decision import find_thresholds
 from sv_py.scoring.leave_out import leave_out
 
@@ -46,6 +47,24 @@ def find_speakers(path: str | None, trials: Scores) -> np.ndarray:
     return speakers_by_trials(trials, trials.target)
 
 
+def judge_left_out(calibration: LogisticCalibration, data: tuple, folds: int, seed: int) -> dict:
+    """What `leave_out` finds with ``data``, its next arguments, under that name; logs it, and a warning of overfitting.
+
+    Too few speakers to judge by are a warning, too, and nothing is found: the fit on all of them stands.
+    """
+    try:
+        found = leave_out(calibration, *data, folds, seed)
+    except InputError as error:
+        log.logger.warning("speakers cannot be left out, so what the fit is worth is not known: %s", error)
+        return {}
+    results = found["calibrations"]
+    for name, result in results.items():
+        log.logger.info("left out, %s: Cllr %.4f, EER %.2f %%", name, result["cllr"], 100 * result["eer"])
+    if "qmf" in results and results["qmf"]["cllr"] > results["linear"]["cllr"]:
+        log.logger.warning("overfitted: for speakers left out the ratios are worse with the measures than without")
+    return {"leave_out": found}
+
+
 def main() -> None:
     """Parse the command line, fit, and write the JSON."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -61,8 +80,8 @@ def main() -> None:
     parser.add_argument("scores", nargs="+", help="`enrol test score target|nontarget`, one file for each system")
     parser.add_argument("out", help="the JSON")
     args = parser.parse_args()
-    if min(args.bootstrap, args.seed, args.leave_out) < 0:
-        parser.error("--bootstrap, --seed and --leave-out are at least 0")
+    if min(args.bootstrap, args.seed) < 0 or args.leave_out < 0 or args.leave_out in (1, 2):
+        parser.error("--bootstrap and --seed are at least 0, --leave-out is 0 or at least 3")
     log.setup()
     part = chosen_calibration(args.config)
     if args.prior is not None:
@@ -88,12 +107,8 @@ def main() -> None:
     thresholds = find_thresholds(calibrated, speakers, args.far, args.bootstrap, args.seed)
     facts = {"prior": part.args.prior, "counts": counts, "thresholds": thresholds}
     if args.leave_out:
-        found = leave_out(
-            calibration, scores, trials.target, speakers[ids], measures, quality, ids, args.leave_out, args.seed
-        )
-        for name, result in found["calibrations"].items():
-            log.logger.info("left out, %s: Cllr %.4f, EER %.2f %%", name, result["cllr"], 100 * result["eer"])
-        facts["leave_out"] = found
+        data = scores, trials.target, speakers[ids], measures, quality, ids
+        facts |= judge_left_out(calibration, data, args.leave_out, args.seed)
     Path(args.out).parent.mkdir(parents=True, exist_ok=True)
     dataclasses.replace(fitted, facts=facts).save(args.out)
 

@@ -5,6 +5,7 @@
 # find_cohort: where the experiment's scoring needs other speakers than those of the trials, sets $cohort to their data
 # dir: that of --cohort-set, or else what trains; and $adapt to that of --adapt-set, if the back end is to be adapted.
 find_cohort() {
+  local twice
   cohort='' adapt=
   if [ "$mean $norm $calibration" != "none none none" ]; then
     cohort=$(combined_dir ${cohort_dirs[@]+"${cohort_dirs[@]}"})
@@ -14,6 +15,12 @@ find_cohort() {
   if [ "$backend" = plda ] && [ "$(python -m sv_py.config "$exp/config.yaml" --get scoring.backend.args.adapt)" != none ]; then
     adapt=$(combined_dir ${adapt_dirs[@]+"${adapt_dirs[@]}"})
     [ -n "$adapt" ] || usage_error "the back end $backend is to be adapted (scoring.backend.args.adapt): --adapt-set names the data"
+  fi
+  # what is made of a data dir is called as it is
+  twice=$(distinct "${tests[@]}" "$cohort" "$adapt" | sed 's:.*/::' | sort | uniq -d | paste -sd ' ')
+  [ -z "$twice" ] || _fail "two different data dirs are called $twice (what trains is $exp/data/train); rename one"
+  if [ "$calibration" != none ] && [[ " ${tests[*]##*/} " == *" calibration "* ]]; then
+    _fail "the experiment's own calibration trials are called calibration: rename the test set"
   fi
 }
 
@@ -156,15 +163,15 @@ score_lists() {
 }
 
 # describe_trials DIR...: sets $attributes, the options by which stage 9 breaks down its error rates: durations, and what
-# the test sets' spk2gender and utt2<attribute> say.
+# the test sets' spk2gender and utt2<attribute> say; and $tables, the files that these name.
 describe_trials() {
   local dir table
-  attributes=()
+  attributes=() tables=()
   for dir; do
-    attributes+=(--utt2spk "$dir/utt2spk")
-    if [ -e "$dir/utt2dur" ]; then attributes+=(--utt2dur "$dir/utt2dur"); fi
+    attributes+=(--utt2spk "$dir/utt2spk") tables+=("$dir/utt2spk")
+    if [ -e "$dir/utt2dur" ]; then attributes+=(--utt2dur "$dir/utt2dur") tables+=("$dir/utt2dur"); fi
     for table in spk2gender utt2corpus utt2domain; do
-      if [ -e "$dir/$table" ]; then attributes+=(--attribute "${table#*2}=$dir/$table"); fi
+      if [ -e "$dir/$table" ]; then attributes+=(--attribute "${table#*2}=$dir/$table") tables+=("$dir/$table"); fi
     done
   done
 }

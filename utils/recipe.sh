@@ -273,7 +273,9 @@ join_tables() {
 
 # trial_lists DIR...: their trial lists, one a line.
 trial_lists() {
-  local dir list found
+  local dir list found twice
+  twice=$(for dir; do for list in "$dir"/trials "$dir"/trials_*; do [ ! -e "$list" ] || trials_name "$list"; done; done | sort | uniq -d)
+  [ -z "$twice" ] || _fail "two trial lists would both be called ${twice//$'\n'/ }; rename a test set or a list"
   for dir; do
     found=false
     for list in "$dir"/trials "$dir"/trials_*; do

@@ -34,7 +34,7 @@ combine_set() {
   [[ " $_combined " != *" $combined "* ]] || return 0
   _combined+=" $combined"
   read -ra parts <<< "$(local_dirs "$@")"
-  mapfile -t inputs < <(for dir in "${parts[@]}"; do existing "$dir"/{utt2spk,wav.scp,segments,spk2gender}; done)
+  mapfile -t inputs < <(for dir in "${parts[@]}"; do existing "$dir"/{utt2spk,wav.scp,segments,spk2gender,utt2domain}; done)
   run_stage 1 "combine_$(basename "$combined")" "$combined" "${inputs[@]}" -- utils/combine_data.sh "$combined" "${parts[@]}"
 }
 

@@ -19,14 +19,16 @@ def find_thresholds(
     ``speakers`` (len(ids),): index of the speaker of each id. A choice is {"threshold", "far", "frr", "intervals"}: the
     threshold, the rates of false accepts and false rejects with it, and 95 % intervals of these three, by drawing
     speakers anew, or None without ``replicates``. For a rate it is the threshold with the fewest false rejects among
-    those with no more false accepts; None where there are fewer than 1 / rate non-targets. For a prior it is Bayes'
-    threshold, and its interval that of the threshold of least cost, in which it lies if the calibration is good. An end
-    of None is infinite. Raises InputError where there are no trials of a kind.
+    those with no more false accepts; None where there are fewer than 1 / rate non-targets, or where only rejecting all
+    trials has no more. For a prior it is Bayes' threshold, and its interval that of the threshold of least cost, in
+    which it lies if the calibration is good. An end of None is infinite. Raises InputError where there are no trials of
+    a kind.
     """
     resampler = Resampler(trials, speakers, calibrated=True)
     roc, whole = resampler.roc, error_rates(resampler.roc)
     points = {("far", rate): far_point(whole, rate) for rate in far if rate * len(roc.nontargets) >= 1}
     thresholds = {choice: _threshold(roc, point) for choice, point in points.items()}
+    points = {choice: point for choice, point in points.items() if math.isfinite(thresholds[choice])}
     points |= {("prior", prior): int(cut) for prior, cut in zip(PRIORS, roc.cuts, strict=True)}
     thresholds |= {("prior", prior): bayes_threshold(prior) for prior in PRIORS}
     choose = {"far": far_point, "prior": lambda rates, prior: min_dcf_point(rates, prior)[1]}

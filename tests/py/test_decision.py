@@ -94,7 +94,11 @@ def test_a_threshold_beyond_all_trials_is_infinite_which_json_calls_null():
     ratios, target = [1.0, -1.0, 0.9, -0.9], np.array([True, False, False, True])
     found = find_thresholds(trials(ratios, target), np.arange(8) // 2, [0.5], 50, 0)
     assert found["prior"]["0.001"]["intervals"]["threshold"][1] is None
-    assert "Infinity" not in json.dumps(found)
+    highest = find_thresholds(
+        trials([5.0, 5.0, 1.0, 0.9], np.array([False, False, True, True])), np.arange(8) // 2, [0.5], 50, 0
+    )
+    assert highest["far"] == {"0.5": None}
+    assert "Infinity" not in json.dumps([found, highest])
 
 
 @pytest.fixture
@@ -125,7 +129,7 @@ def test_trials_at_the_threshold_are_accepted(decide, tmp_path):
     ("options", "message"),
     [
         (["--far", "0.02"], "model: has no threshold for a false accept rate of 0.02, but for 0.01, 0.001"),
-        (["--far", "0.001"], "model: had too few non-target trials to tell a threshold for a rate of 0.001"),
+        (["--far", "0.001"], "model: had no threshold for a rate of 0.001: too few non-target trials"),
     ],
 )
 def test_a_rate_without_threshold_is_refused(decide, tmp_path, options, message):

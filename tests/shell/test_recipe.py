@@ -152,6 +152,31 @@ def test_a_mistaken_option_fails_at_once_and_writes_nothing(new_recipe, root, ru
     assert sorted(os.listdir(folder)) == before
 
 
+@pytest.mark.parametrize("name", ["train", "calibration"])
+def test_a_test_set_may_not_be_called_as_what_the_experiment_makes_itself(new_recipe, root, run, name):
+    done = run(root / "run.sh", "--test-sets", f"data/{name}", cwd=new_recipe(), code=1)
+    assert f"are called {name}" in done.stderr and "rename" in done.stderr
+
+
+def test_two_trial_lists_of_one_name_are_an_error(root, run, tmp_path):
+    for name in ("x/trials", "x/trials_hard", "x_hard/trials"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    done = run("bash", "-c", f". {root}/utils/recipe.sh; trial_lists x x_hard", cwd=tmp_path, code=1)
+    assert "two trial lists would both be called x_hard" in done.stderr
+
+
+def test_a_table_of_the_breakdown_that_changed_is_noticed(finished, root, run):
+    table = finished[0] / "data/mini_test/utt2dur"
+    before = table.read_text()
+    table.write_text(before.replace("\n", "1\n", 1))
+    try:
+        done = run(root / "run.sh", *CHOICES, "--stop-stage", "9", cwd=finished[0], code=1)
+    finally:
+        table.write_text(before)
+    assert "data/mini_test/utt2dur" in done.stderr
+
+
 def test_what_was_trained_is_not_relabelled_with_another_configuration(finished, root, run):
     folder, _ = finished
     before = (folder / "exp/tiny/config.yaml").read_text()
