@@ -52,5 +52,5 @@ def test_training_halves_the_error_rate_of_an_untrained_network(made, run):
     network = BACKBONES.build(config.model.name, config.model.args, feature_dim=80)
     trained = checkpoint.load(folder / "exp/ecapa_mini/final.pt")
     checkpoint.save(folder / "untrained.pt", trained | {"config": to_dict(config), "model": network.state_dict()})
-    run("./run.sh", "--model", "untrained.pt", "--tag", "untrained", cwd=folder)
+    run("./run.sh", "--model", "untrained.pt", "--cohort-set", "data/mini_train", "--tag", "untrained", cwd=folder)
     assert eer(folder, "ecapa_mini") <= eer(folder, "untrained") / 2
