@@ -10,7 +10,7 @@ find_cohort() {
   if [ "$mean $norm $calibration" != "none none none" ]; then
     cohort=$(combined_dir ${cohort_dirs[@]+"${cohort_dirs[@]}"})
     if [ -z "$cohort" ] && [ -n "$train" ]; then cohort=$exp/data/train; fi
-    [ -n "$cohort" ] || usage_error "the experiment's scoring needs other speakers (scoring.norm, calibration or mean), and --model has no training set: --cohort-set names some"
+    [ -n "$cohort" ] || usage_error "the experiment's scoring needs other speakers (scoring.norm, calibration or mean), and --model has no training set: --cohort-set names some, or --set scoring.norm=null and the like does without"
   fi
   if [ "$backend" = plda ] && [ "$(python -m sv_py.config "$exp/config.yaml" --get scoring.backend.args.adapt)" != none ]; then
     adapt=$(combined_dir ${adapt_dirs[@]+"${adapt_dirs[@]}"})

@@ -232,7 +232,8 @@ def test_a_recipes_path_may_hold_a_space(finished, root, run, tmp_path):
     spaced.mkdir()
     for name in ("steps", "utils", "local", "conf", "corpus"):
         (spaced / name).symlink_to(os.path.realpath(folder / name))
-    run(root / "run.sh", *CHOICES, "--model", folder / "exp/tiny/final.pt", cwd=spaced)
+    model = ["--model", folder / "exp/tiny/final.pt", "--cohort-set", folder / "exp/tiny/data/train"]
+    run(root / "run.sh", *CHOICES, *model, cwd=spaced)
     ours, theirs = (json.loads((x / "exp/tiny/results.json").read_text()) for x in (spaced, folder))
     assert ours == theirs
 
@@ -373,8 +374,9 @@ def test_kaldis_run_pl_can_take_the_dispatchers_place(finished, new_recipe, root
 
 def test_a_given_model_is_evaluated_without_training_data(finished, root, run):
     folder, _ = finished
-    model = "exp/tiny/final.pt"
-    done = run(root / "run.sh", *CHOICES, "--tag", "given", "--model", model, "--train-set", "none/such", cwd=folder)
+    choices = [*CHOICES, "--tag", "given", "--model", "exp/tiny/final.pt", "--train-set", "none/such"]
+    assert "--cohort-set names some" in run(root / "run.sh", *choices, cwd=folder, code=1).stderr
+    done = run(root / "run.sh", *choices, "--cohort-set", "exp/tiny/data/train", cwd=folder)
     assert "train" not in [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("3 ", "4 "))]
     results = [json.loads((folder / "exp" / tag / "results.json").read_text()) for tag in ("tiny", "given")]
     assert results[0] == results[1]
