@@ -147,7 +147,7 @@ def dump(config: Config, keys: tuple[str, ...] | None = None) -> str:
 
 
 def lookup(config: Config, key: str) -> Any:
-    """The value at a dotted key such as ``hold_out.min_frames`` or ``phases.0.epochs``; None of what is not there."""
+    """The value at a dotted key such as ``hold_out.min_frames`` or ``phases.0.epochs``; None in a part left out."""
     value: Any = to_dict(config)
     for part in key.split("."):
         if isinstance(value, list) and part.isdigit() and int(part) < len(value):

@@ -108,7 +108,7 @@ find_quality() {
     ${impostors[@]+"${impostors[@]}"} "$2" "$(embeddings_of "$2")" "$3" "$table"
 }
 
-# fit_calibration: stage 8: trials of the cohort set's utterances that the cohort does not have, made and scored as those
+# fit_calibration NORM_SUFFIX: stage 8: trials of the cohort set's utterances that the cohort does not have, made and scored as those
 # of the test sets are, and the calibration fitted to them, $exp/calibration/<back end>/calibration.json. It takes the
 # normalised scores, those of the first number of cohort scores; NORM_SUFFIX is what their names end with.
 fit_calibration() {
